@@ -1,0 +1,72 @@
+/**
+ * The errors that callers are expected to tell apart. Everything else is a built-in:
+ * `TypeError` for a wrong shape of argument, `RangeError` for a value out of range.
+ *
+ * @module
+ */
+
+/** Thrown when no usable GPU is there: no adapter, or a limit or feature that the model needs is missing. */
+export class GpuUnavailableError extends Error {
+  /** The class name, for code that cannot use `instanceof`. */
+  override readonly name: string = "GpuUnavailableError";
+}
+
+/**
+ * Thrown when the GPU device was lost, or reported an error after the call that caused it had returned.
+ * Late errors are parked and raised by the next call that uses the device.
+ */
+export class DeviceLostError extends Error {
+  /** The class name, for code that cannot use `instanceof`. */
+  override readonly name: string = "DeviceLostError";
+}
+
+/** Thrown when a kernel does not compile or computes wrongly on this adapter. Ours to fix, not the caller's. */
+export class ShaderError extends Error {
+  /** The class name, for code that cannot use `instanceof`. */
+  override readonly name: string = "ShaderError";
+  /** The kernel's name, which is also its file's name under `wgsl/`. */
+  readonly kernel: string;
+
+  /** Makes the error for one kernel. */
+  constructor(kernel: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.kernel = kernel;
+  }
+}
+
+/** Thrown when a model's file is missing, malformed, or says something that Skein cannot run correctly. */
+export class FormatError extends SyntaxError {
+  /** The class name, for code that cannot use `instanceof`. */
+  override readonly name: string = "FormatError";
+  /** The file that the error is about. */
+  readonly file: string;
+  /** A stable word for the kind of error, as the parser names it, such as `"Truncated"`. */
+  readonly code: string;
+
+  /** Makes the error for one file. */
+  constructor(file: string, message: string, options?: ErrorOptions & { code?: string }) {
+    super(message, options);
+    this.file = file;
+    this.code = options?.code ?? "Invalid";
+  }
+}
+
+/** Thrown when tokens do not fit in the context, or the model does not fit in memory. Carries both numbers. */
+export class CapacityError extends RangeError {
+  /** The class name, for code that cannot use `instanceof`. */
+  override readonly name: string = "CapacityError";
+  /** What was asked for, in the unit of `unit`. */
+  readonly requested: number;
+  /** What there is, in the unit of `unit`. */
+  readonly available: number;
+  /** What the two numbers count. */
+  readonly unit: "tokens" | "bytes";
+
+  /** Makes the error with its two numbers. */
+  constructor(message: string, numbers: { requested: number; available: number; unit: "tokens" | "bytes" }) {
+    super(message);
+    this.requested = numbers.requested;
+    this.available = numbers.available;
+    this.unit = numbers.unit;
+  }
+}
