@@ -1,0 +1,388 @@
+/**
+ * The GPU: one device, the tensors made on it, and the two ways to run a recording.
+ *
+ * Permanent device callbacks never throw. They park what they learn, and the next call raises it.
+ *
+ * @module
+ */
+import { CapacityError, DeviceLostError, GpuUnavailableError } from "../errors.ts";
+import { Pacer } from "./pacer.ts";
+import { PARAMS_STRIDE, Pipelines } from "./pipelines.ts";
+import { type Copy, type Dispatch, Recorder } from "./recorder.ts";
+import { byteLengthOf, type Dtype, Tensor } from "./tensor.ts";
+
+/** Dispatches that one submit may hold; their params fill a 1 MiB uniform buffer. */
+const MAX_DISPATCHES = 4096;
+
+/** Limits that kernels and large tensors profit from; WebGPU grants the defaults unless they are asked for. */
+const WANTED_LIMITS = [
+  "maxStorageBufferBindingSize",
+  "maxBufferSize",
+  "maxComputeWorkgroupStorageSize",
+  "maxComputeInvocationsPerWorkgroup",
+  "maxComputeWorkgroupSizeX",
+  "maxStorageBuffersPerShaderStage",
+] as const;
+
+/** What to tell somebody whose machine has no adapter. */
+export const NO_ADAPTER =
+  "No WebGPU adapter found: install a Vulkan driver (without a GPU: Debian and Ubuntu packages mesa-vulkan-drivers and libvulkan1)";
+
+/** Optional features of the device. */
+export interface GpuFeatures {
+  /** Subgroup builtins compile and run. */
+  readonly subgroups: boolean;
+  /** `enable f16;` compiles. */
+  readonly f16: boolean;
+  /** Compute passes can be timed. */
+  readonly timestamps: boolean;
+}
+
+/** A part of a tensor to read back. */
+export interface ReadRequest {
+  /** What to read. */
+  readonly tensor: Tensor;
+  /** First byte, a multiple of 4. Default 0. */
+  readonly byteOffset?: number;
+  /** Number of bytes, a multiple of 4. Default: to the end. */
+  readonly byteLength?: number;
+}
+
+/** One WebGPU device with its pipelines. */
+export class Gpu {
+  /** The device itself. */
+  readonly device: GPUDevice;
+  /** Optional features that are on. */
+  readonly features: GpuFeatures;
+  /** The limits in force. */
+  readonly limits: GPUSupportedLimits;
+  /** True where the adapter is a CPU, which wants other kernel variants than a GPU does. */
+  readonly isSoftware: boolean;
+  /** The adapter's own name. */
+  readonly name: string;
+  /** Pipelines and bind groups of this device. */
+  readonly pipelines: Pipelines;
+  /** Learns how long prefill work takes; its unit is a multiply-add. */
+  readonly pacer: Pacer;
+  readonly #ownsDevice: boolean;
+  readonly #params: GPUBuffer;
+  readonly #staging: GPUBuffer[] = [];
+  readonly #tensors = new Set<Tensor>();
+  #pending: Promise<Error | undefined>[] = [];
+  #parked: Error | undefined;
+  #allocated = 0;
+
+  private constructor(device: GPUDevice, ownsDevice: boolean, enableSubgroups: boolean) {
+    this.device = device;
+    this.#ownsDevice = ownsDevice;
+    this.limits = device.limits;
+    const info = device.adapterInfo;
+    this.isSoftware = info?.isFallbackAdapter === true || /llvmpipe|swiftshader/i.test(info?.description ?? "");
+    this.name = info?.description || [info?.vendor, info?.architecture].filter(Boolean).join(" ") || "unknown adapter";
+    this.features = {
+      subgroups: device.features.has("subgroups"),
+      f16: device.features.has("shader-f16"),
+      timestamps: device.features.has("timestamp-query"),
+    };
+    this.#params = device.createBuffer({
+      label: "params",
+      size: MAX_DISPATCHES * PARAMS_STRIDE,
+      usage: 0x40 | 0x08, // UNIFORM | COPY_DST
+    });
+    this.pipelines = new Pipelines(device, this.#params, enableSubgroups, (error) => this.#pending.push(error));
+    this.pacer = new Pacer(this.isSoftware ? 2e6 : 1e8);
+    device.lost.then(({ reason, message }) => {
+      const why = reason === "destroyed" ? "it was destroyed" : message || "the driver gave no reason";
+      this.#parked ??= new DeviceLostError(`The GPU device was lost: ${why}`);
+    });
+    device.addEventListener("uncapturederror", (event) => {
+      event.preventDefault();
+      this.#parked ??= new DeviceLostError(
+        `The GPU reported an error: ${(event as GPUUncapturedErrorEvent).error.message}`,
+      );
+    });
+  }
+
+  /**
+   * Opens the default adapter's device with all the limits that the adapter has.
+   *
+   * @throws {GpuUnavailableError} If there is no adapter, or it gives no device.
+   */
+  static async request(): Promise<Gpu> {
+    let adapter: GPUAdapter | null | undefined;
+    try {
+      adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
+    } catch (cause) {
+      throw new GpuUnavailableError(NO_ADAPTER, { cause });
+    }
+    if (adapter === null || adapter === undefined) throw new GpuUnavailableError(NO_ADAPTER);
+    const requiredLimits = Object.fromEntries(WANTED_LIMITS.map((name) => [name, adapter.limits[name]]));
+    const listed = (["shader-f16", "timestamp-query"] as GPUFeatureName[]).filter((name) => adapter.features.has(name));
+    // Deno grants "subgroups" without listing it, so that only asking tells.
+    const attempts: GPUFeatureName[][] = [[...listed, "subgroups" as GPUFeatureName], listed, []];
+    let failure: unknown;
+    for (const requiredFeatures of attempts) {
+      try {
+        const device = await adapter.requestDevice({ label: "skein", requiredLimits, requiredFeatures });
+        return await Gpu.#open(device, true);
+      } catch (error) {
+        failure = error;
+      }
+    }
+    throw new GpuUnavailableError(`The WebGPU adapter gives no device: ${(failure as Error).message}`, {
+      cause: failure,
+    });
+  }
+
+  /** Uses a caller's device, which stays the caller's to destroy. Its limits and features are used as they are. */
+  static async from(device: GPUDevice): Promise<Gpu> {
+    return await Gpu.#open(device, false);
+  }
+
+  static async #open(device: GPUDevice, ownsDevice: boolean): Promise<Gpu> {
+    let enableSubgroups = false;
+    if (device.features.has("subgroups")) {
+      // naga rejects this line and Dawn demands it; only a trial tells which compiler this is.
+      device.pushErrorScope("validation");
+      const code = "enable subgroups;\n@compute @workgroup_size(1) fn main() { _ = subgroupAdd(1u); }";
+      const module = device.createShaderModule({ label: "subgroups trial", code });
+      const messages = (await module.getCompilationInfo()).messages;
+      enableSubgroups = await device.popErrorScope() === null && !messages.some(({ type }) => type === "error");
+    }
+    return new Gpu(device, ownsDevice, enableSubgroups);
+  }
+
+  /** Bytes of all live tensors. */
+  get allocatedBytes(): number {
+    return this.#allocated;
+  }
+
+  /** Largest tensor that one binding can hold, in bytes. */
+  get maxTensorBytes(): number {
+    const limit = Math.min(this.limits.maxStorageBufferBindingSize, this.limits.maxBufferSize);
+    return Math.floor(limit / 16) * 16;
+  }
+
+  /**
+   * Allocates a tensor of zeros. A failure to allocate is told by the next `settle`.
+   *
+   * @param label What it holds, for error messages.
+   * @param dtype Element type.
+   * @param shape Extents, outermost first.
+   */
+  createTensor(label: string, dtype: Dtype, shape: readonly number[]): Tensor {
+    const size = byteLengthOf(dtype, shape);
+    if (size > this.maxTensorBytes) {
+      throw new CapacityError(
+        `Cannot allocate ${label}: it takes ${size} bytes and this device binds at most ${this.maxTensorBytes}`,
+        { requested: size, available: this.maxTensorBytes, unit: "bytes" },
+      );
+    }
+    this.device.pushErrorScope("out-of-memory");
+    this.device.pushErrorScope("validation");
+    const buffer = this.device.createBuffer({ label, size, usage: 0x80 | 0x04 | 0x08 }); // STORAGE | COPY_SRC | COPY_DST
+    for (let scope = 0; scope < 2; scope++) {
+      this.#pending.push(
+        this.device.popErrorScope().then((error) =>
+          error === null ? undefined : new CapacityError(
+            `Cannot allocate ${label} (${size} bytes, ${this.#allocated} bytes are in use): ${
+              error.message || "out of memory"
+            }`,
+            { requested: size, available: 0, unit: "bytes" },
+          )
+        ),
+      );
+    }
+    const tensor = new Tensor(buffer, dtype, shape, label, (gone) => {
+      this.#tensors.delete(gone);
+      this.#allocated -= gone.byteLength;
+      this.pipelines.forget(gone);
+    });
+    this.#tensors.add(tensor);
+    this.#allocated += size;
+    return tensor;
+  }
+
+  /** Writes bytes into a tensor, before anything that is submitted later. Offset and length are multiples of 4. */
+  upload(tensor: Tensor, data: ArrayBufferView<ArrayBuffer>, byteOffset: number = 0): void {
+    this.device.queue.writeBuffer(tensor.buffer, byteOffset, data.buffer, data.byteOffset, data.byteLength);
+  }
+
+  /** A tensor that holds a copy of `data`. */
+  tensorOf(label: string, dtype: Dtype, shape: readonly number[], data: ArrayBufferView<ArrayBuffer>): Tensor {
+    const tensor = this.createTensor(label, dtype, shape);
+    this.upload(tensor, data);
+    return tensor;
+  }
+
+  /** A new, empty recording. */
+  record(): Recorder {
+    return new Recorder(this.pipelines, this.limits.maxComputeWorkgroupsPerDimension);
+  }
+
+  /** Raises what the device reported since the last call, if anything. */
+  check(): void {
+    if (this.#parked !== undefined) throw this.#parked;
+  }
+
+  /** Waits until the outcome of every allocation and compilation so far is known. Throws the first failure. */
+  async settle(): Promise<void> {
+    const pending = this.#pending;
+    this.#pending = [];
+    for (const error of await Promise.all(pending)) if (error !== undefined) throw error;
+    this.check();
+  }
+
+  /**
+   * Runs recordings in order, in one submit, and optionally reads a part of a tensor after them.
+   *
+   * @param recorders What to run; the same recorder may stand several times.
+   * @param request What to read back afterwards.
+   * @returns The bytes read, or empty bytes. In Deno the call blocks until the GPU is done, and the promise resolves
+   * some 10 ms later, so that a caller who has more work submits it before awaiting.
+   */
+  submit(recorders: readonly Recorder[], request?: ReadRequest): Promise<Uint8Array<ArrayBuffer>> {
+    this.check();
+    const encoder = this.device.createCommandEncoder();
+    const placed = new Map<Recorder, number>();
+    let used = 0;
+    for (const recorder of recorders) {
+      let base = placed.get(recorder);
+      if (base === undefined) {
+        base = used;
+        placed.set(recorder, base);
+        used += recorder.params.byteLength;
+        if (used > this.#params.size) {
+          throw new RangeError(`Cannot submit more than ${MAX_DISPATCHES} dispatches at once`);
+        }
+        if (recorder.params.byteLength > 0) this.device.queue.writeBuffer(this.#params, base, recorder.params);
+      }
+      encode(encoder, recorder.steps, base);
+    }
+    if (request === undefined) {
+      this.device.queue.submit([encoder.finish()]);
+      return Promise.resolve(new Uint8Array());
+    }
+    const { tensor, byteOffset = 0, byteLength = tensor.byteLength - byteOffset } = request;
+    const staging = this.#takeStaging(byteLength);
+    encoder.copyBufferToBuffer(tensor.buffer, byteOffset, staging, 0, byteLength);
+    this.device.queue.submit([encoder.finish()]);
+    const mapped = staging.mapAsync(1, 0, byteLength); // GPUMapMode.READ
+    return mapped.then(() => {
+      const bytes = new Uint8Array(staging.getMappedRange(0, byteLength).slice(0));
+      staging.unmap();
+      this.#staging.push(staging);
+      return bytes;
+    }, (cause) => {
+      staging.destroy();
+      this.check();
+      throw new DeviceLostError(`Cannot read ${tensor.label} back: ${(cause as Error).message}`, { cause });
+    });
+  }
+
+  /** Reads a tensor, or a part of it, after everything submitted so far. */
+  async read(tensor: Tensor, byteOffset?: number, byteLength?: number): Promise<Uint8Array<ArrayBuffer>> {
+    const bytes = await this.submit([], {
+      tensor,
+      ...(byteOffset === undefined ? {} : { byteOffset }),
+      ...(byteLength === undefined ? {} : { byteLength }),
+    });
+    await this.settle();
+    return bytes;
+  }
+
+  /**
+   * Runs a long recording as a row of submits of about `SUBMIT_MS` each. The event loop turns between them.
+   *
+   * @param recorder What to run, once.
+   * @param signal Stops before the next submit.
+   * @throws The signal's reason if it aborts.
+   */
+  async run(recorder: Recorder, signal?: AbortSignal): Promise<void> {
+    const { steps, params } = recorder;
+    let previous: Promise<unknown> = Promise.resolve();
+    let finished = performance.now();
+    for (let first = 0; first < steps.length;) {
+      signal?.throwIfAborted();
+      this.check();
+      let work = steps[first]!.cost;
+      let last = first + 1;
+      while (
+        last < steps.length && last - first < MAX_DISPATCHES && work + steps[last]!.cost <= this.pacer.budget
+      ) work += steps[last++]!.cost;
+      const slice = steps.slice(first, last);
+      const offsets = slice.flatMap((step) => "kernel" in step && step.paramsOffset >= 0 ? [step.paramsOffset] : []);
+      const base = offsets[0] ?? 0;
+      if (offsets.length > 0) {
+        this.device.queue.writeBuffer(this.#params, 0, params.subarray(base, offsets.at(-1)! + PARAMS_STRIDE));
+      }
+      const encoder = this.device.createCommandEncoder();
+      encode(encoder, slice, -base);
+      const started = performance.now();
+      this.device.queue.submit([encoder.finish()]);
+      const done = this.device.queue.onSubmittedWorkDone();
+      const blocked = performance.now() - started;
+      // Deno has waited by now and will sleep before it resolves; elsewhere the moment of resolution tells the time.
+      if (blocked > 2) this.pacer.observe(work, blocked);
+      const measured = done.then(() => {
+        const now = performance.now();
+        if (blocked <= 2) this.pacer.observe(work, now - Math.max(started, finished));
+        finished = now;
+      });
+      measured.catch(() => {});
+      await previous;
+      previous = measured;
+      first = last;
+    }
+    this.check();
+  }
+
+  /** Destroys all tensors, and the device unless it is the caller's. */
+  dispose(): void {
+    for (const tensor of [...this.#tensors]) tensor.dispose();
+    for (const staging of this.#staging) staging.destroy();
+    this.#params.destroy();
+    if (this.#ownsDevice) this.device.destroy();
+  }
+
+  /** Ends the device when a `using` block ends. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  #takeStaging(byteLength: number): GPUBuffer {
+    const found = this.#staging.findIndex((buffer) =>
+      buffer.size >= byteLength && buffer.size <= 4 * byteLength + 65536
+    );
+    if (found >= 0) return this.#staging.splice(found, 1)[0]!;
+    return this.device.createBuffer({ label: "staging", size: byteLength, usage: 0x01 | 0x08 }); // MAP_READ | COPY_DST
+  }
+}
+
+function encode(encoder: GPUCommandEncoder, steps: readonly (Dispatch | Copy)[], base: number): void {
+  let pass: GPUComputePassEncoder | undefined;
+  let pipeline: GPUComputePipeline | undefined;
+  for (const step of steps) {
+    if ("copy" in step) {
+      pass?.end();
+      pass = undefined;
+      encoder.copyBufferToBuffer(
+        step.source.buffer,
+        step.sourceOffset,
+        step.target.buffer,
+        step.targetOffset,
+        step.byteLength,
+      );
+      continue;
+    }
+    if (pass === undefined) {
+      pass = encoder.beginComputePass();
+      pipeline = undefined;
+    }
+    if (step.pipeline !== pipeline) pass.setPipeline(pipeline = step.pipeline);
+    if (step.paramsOffset >= 0) pass.setBindGroup(0, step.bindGroup, [base + step.paramsOffset]);
+    else pass.setBindGroup(0, step.bindGroup);
+    pass.dispatchWorkgroups(...step.grid);
+  }
+  pass?.end();
+}

@@ -1,0 +1,111 @@
+/**
+ * Weight matrices in the storage formats that kernels read, split by rows where a binding is too small.
+ *
+ * @module
+ */
+import type { Gpu } from "./device.ts";
+import { byteLengthOf, type Tensor } from "./tensor.ts";
+
+/**
+ * How a weight matrix is stored. A group is 32 neighbouring weights of one row.
+ *
+ * - `f32`: a u32 each. `f16`, `bf16`: two to a u32, low half first.
+ * - `q8`: int8, four to a u32; w = d * q. One f16 d a group.
+ * - `q4`: 4 bits, eight to a u32; w = d * (q - 8). One f16 d a group: 4.5 bits a weight.
+ * - `q4m`: 4 bits; w = d * q + m. f16 d (low half) and f16 m (high half) a group: 5 bits a weight.
+ *
+ * In a 4-bit group, u32 number j (0..3) holds weights 8j..8j+7: the low nibble of byte b is weight 8j + b, the high
+ * nibble weight 8j + 4 + b, so that masking with 0x0f0f0f0f gives four neighbours.
+ */
+export type WeightFormat = "f32" | "f16" | "bf16" | "q8" | "q4" | "q4m";
+
+/** All formats, in the order of their precision. */
+export const WEIGHT_FORMATS: readonly WeightFormat[] = ["f32", "bf16", "f16", "q8", "q4m", "q4"];
+
+/** Weights in a group, the unit that rows are padded to. */
+export const GROUP = 32;
+
+/** u32 words that one group of 32 weights takes in the `weight` buffer: always a multiple of 4. */
+export const GROUP_WORDS: Readonly<Record<WeightFormat, number>> = { f32: 32, f16: 16, bf16: 16, q8: 8, q4: 4, q4m: 4 };
+
+/** A run of whole rows. */
+export interface MatrixPart {
+  /** First row of the matrix in this part. */
+  readonly rowBegin: number;
+  /** Number of rows. */
+  readonly rows: number;
+  /** The weights: (rows, groups, GROUP_WORDS) u32. */
+  readonly weight: Tensor;
+  /** q8, q4: (rows, ceil(groups / 2)) u32 of two f16 d. q4m: (rows, groups) u32 of (d, m). Otherwise one unused word. */
+  readonly scales: Tensor;
+}
+
+/** A weight matrix: y = W x has one output a row. */
+export interface Matrix {
+  /** Output extent. */
+  readonly rows: number;
+  /** Input extent; rows are stored with `groups * 32` weights, the tail zero. */
+  readonly columns: number;
+  /** Groups in a row. */
+  readonly groups: number;
+  /** Storage format of all parts. */
+  readonly format: WeightFormat;
+  /** The rows, in order. */
+  readonly parts: readonly MatrixPart[];
+}
+
+/** u32 words of scales that one row takes. */
+export function scaleWordsPerRow(format: WeightFormat, groups: number): number {
+  if (format === "q8" || format === "q4") return Math.ceil(groups / 2);
+  return format === "q4m" ? groups : 0;
+}
+
+/** Bytes that a matrix takes on the GPU, with its padding and scales. */
+export function matrixBytes(rows: number, columns: number, format: WeightFormat, maxTensorBytes: number): number {
+  const groups = Math.ceil(columns / GROUP);
+  let bytes = 0;
+  for (const part of splitRows(rows, groups, format, maxTensorBytes)) {
+    bytes += byteLengthOf("u32", [part.rows, groups, GROUP_WORDS[format]]);
+    bytes += byteLengthOf("u32", [part.rows, scaleWordsPerRow(format, groups)]);
+  }
+  return bytes;
+}
+
+/** Allocates a matrix of zeros. */
+export function createMatrix(gpu: Gpu, label: string, rows: number, columns: number, format: WeightFormat): Matrix {
+  const groups = Math.ceil(columns / GROUP);
+  const parts = splitRows(rows, groups, format, gpu.maxTensorBytes).map((part, i, all) => {
+    const name = all.length === 1 ? label : `${label}, part ${i + 1} of ${all.length}`;
+    return {
+      ...part,
+      weight: gpu.createTensor(name, "u32", [part.rows, groups, GROUP_WORDS[format]]),
+      scales: gpu.createTensor(`${name}, scales`, "u32", [part.rows, scaleWordsPerRow(format, groups)]),
+    };
+  });
+  return { rows, columns, groups, format, parts };
+}
+
+/** Frees all parts. */
+export function disposeMatrix(matrix: Matrix): void {
+  for (const { weight, scales } of matrix.parts) {
+    weight.dispose();
+    scales.dispose();
+  }
+}
+
+function splitRows(
+  rows: number,
+  groups: number,
+  format: WeightFormat,
+  maxTensorBytes: number,
+): { rowBegin: number; rows: number }[] {
+  const rowBytes = groups * GROUP_WORDS[format] * 4;
+  // Multiples of 32 rows keep every kernel's row tiles whole in all parts but the last.
+  const most = Math.max(1, Math.floor(maxTensorBytes / rowBytes));
+  const step = most >= rows ? rows : Math.max(1, Math.floor(most / 32) * 32 || most);
+  const parts = [];
+  for (let rowBegin = 0; rowBegin < rows; rowBegin += step) {
+    parts.push({ rowBegin, rows: Math.min(step, rows - rowBegin) });
+  }
+  return parts;
+}

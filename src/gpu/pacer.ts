@@ -1,0 +1,39 @@
+/**
+ * Decides how much work one submit may hold, so that no submit takes much longer than a twentieth of a second: text
+ * then streams evenly, and an abort takes effect soon. It never changes what is computed, only where it is cut.
+ *
+ * @module
+ */
+
+/** Milliseconds of GPU work that one submit should hold. */
+export const SUBMIT_MS = 50;
+
+/** Learns how fast the device does a kind of work. */
+export class Pacer {
+  #perMs: number;
+
+  /** @param perMs First guess of the work done in a millisecond, in any unit of the caller's. */
+  constructor(perMs: number) {
+    this.#perMs = perMs;
+  }
+
+  /** Work that fits in one submit, in the caller's unit. */
+  get budget(): number {
+    return this.#perMs * SUBMIT_MS;
+  }
+
+  /**
+   * Takes in one measurement. Later ones count for more, and a slow one at once: a submit that is too long is felt.
+   *
+   * @param work What was done.
+   * @param ms How long it took, in milliseconds.
+   */
+  observe(work: number, ms: number): void {
+    if (!(work > 0) || !(ms > 0)) return;
+    const rate = work / ms;
+    const weight = rate < this.#perMs ? 0.7 : 0.3;
+    // A first guess may be far off, but one odd measurement must not throw the next submit off by more than 4.
+    const bounded = Math.min(Math.max(rate, this.#perMs / 4), this.#perMs * 4);
+    this.#perMs = (1 - weight) * this.#perMs + weight * bounded;
+  }
+}

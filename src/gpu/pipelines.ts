@@ -1,0 +1,135 @@
+/**
+ * Compiled pipelines, one per kernel and set of constants, made on first use.
+ *
+ * @module
+ */
+import { ShaderError } from "../errors.ts";
+import type { Constants, Kernel } from "./kernel.ts";
+import { specialize } from "./specialize.ts";
+import type { Tensor } from "./tensor.ts";
+
+/** One compiled specialisation of a kernel, with the bind groups made for it. */
+export interface Pipeline {
+  /** The compiled pipeline. */
+  readonly pipeline: GPUComputePipeline;
+  /** Layout of group 0: the kernel's storage buffers, then its uniform. */
+  readonly layout: GPUBindGroupLayout;
+  /** Bind groups by the ids of their tensors. */
+  readonly bindGroups: Map<string, GPUBindGroup>;
+}
+
+/** Bytes between two dispatches' params: the alignment that every adapter grants to dynamic offsets. */
+export const PARAMS_STRIDE = 256;
+
+/** Builds and keeps pipelines and bind groups for one device. */
+export class Pipelines {
+  readonly #device: GPUDevice;
+  readonly #params: GPUBuffer;
+  readonly #enableSubgroups: boolean;
+  readonly #park: (error: Promise<Error | undefined>) => void;
+  readonly #cache = new WeakMap<Kernel, Map<string, Pipeline>>();
+  readonly #all = new Set<Pipeline>();
+
+  /**
+   * @param device Where to compile.
+   * @param params Uniform buffer that every dispatch reads its params from, at a dynamic offset.
+   * @param enableSubgroups Whether this compiler wants the line `enable subgroups;`.
+   * @param park Takes the outcome of each build, which WebGPU tells later.
+   */
+  constructor(
+    device: GPUDevice,
+    params: GPUBuffer,
+    enableSubgroups: boolean,
+    park: (error: Promise<Error | undefined>) => void,
+  ) {
+    this.#device = device;
+    this.#params = params;
+    this.#enableSubgroups = enableSubgroups;
+    this.#park = park;
+  }
+
+  /** Number of pipelines compiled so far. */
+  get size(): number {
+    return this.#all.size;
+  }
+
+  /** The pipeline of a kernel with these constants, compiled now if it is new. */
+  get(kernel: Kernel, constants: Constants): Pipeline {
+    let specializations = this.#cache.get(kernel);
+    if (specializations === undefined) this.#cache.set(kernel, specializations = new Map());
+    let key = "";
+    for (const name of kernel.constants) key += `${name}=${constants[name]};`;
+    let found = specializations.get(key);
+    if (found === undefined) {
+      specializations.set(key, found = this.#build(kernel, constants));
+      this.#all.add(found);
+    }
+    return found;
+  }
+
+  /** The bind group of these tensors, in the order of the kernel's bindings. */
+  bind(kernel: Kernel, entry: Pipeline, buffers: Readonly<Record<string, Tensor>>): GPUBindGroup {
+    const tensors = Object.keys(kernel.bindings).map((name) => buffers[name]!);
+    const key = tensors.map((tensor) => tensor.id).join(",");
+    let group = entry.bindGroups.get(key);
+    if (group === undefined) {
+      const entries: GPUBindGroupEntry[] = tensors.map((tensor, binding) => ({
+        binding,
+        resource: { buffer: tensor.buffer },
+      }));
+      const paramsBytes = Object.keys(kernel.params).length * 4;
+      if (paramsBytes > 0) {
+        entries.push({ binding: entries.length, resource: { buffer: this.#params, size: align16(paramsBytes) } });
+      }
+      group = this.#device.createBindGroup({ label: kernel.name, layout: entry.layout, entries });
+      entry.bindGroups.set(key, group);
+    }
+    return group;
+  }
+
+  /** Forgets the bind groups that hold a tensor which is about to be destroyed. */
+  forget(tensor: Tensor): void {
+    for (const { bindGroups } of this.#all) {
+      for (const key of bindGroups.keys()) {
+        if (key.split(",").includes(String(tensor.id))) bindGroups.delete(key);
+      }
+    }
+  }
+
+  #build(kernel: Kernel, constants: Constants): Pipeline {
+    const device = this.#device;
+    const chosen = Object.fromEntries(kernel.constants.map((name) => [name, constants[name]!]));
+    const enable = kernel.subgroups === true && this.#enableSubgroups ? "enable subgroups;\n" : "";
+    const code = enable + specialize(kernel.source, chosen);
+    const entries: GPUBindGroupLayoutEntry[] = Object.values(kernel.bindings).map((access, binding) => ({
+      binding,
+      visibility: 4, // GPUShaderStage.COMPUTE, spelled out because Node-like hosts have no such global
+      buffer: { type: access === "read" ? "read-only-storage" as const : "storage" as const },
+    }));
+    if (Object.keys(kernel.params).length > 0) {
+      entries.push({ binding: entries.length, visibility: 4, buffer: { type: "uniform", hasDynamicOffset: true } });
+    }
+    device.pushErrorScope("validation");
+    const module = device.createShaderModule({ label: kernel.name, code });
+    const layout = device.createBindGroupLayout({ label: kernel.name, entries });
+    const pipeline = device.createComputePipeline({
+      label: kernel.name,
+      layout: device.createPipelineLayout({ label: kernel.name, bindGroupLayouts: [layout] }),
+      compute: { module, entryPoint: "main" },
+    });
+    this.#park(
+      device.popErrorScope().then(async (error) => {
+        if (error === null) return undefined;
+        const { messages } = await module.getCompilationInfo();
+        const where = messages.find((message) => message.type === "error");
+        const line = where === undefined ? "" : ` at "${code.split("\n")[where.lineNum - 1]?.trim() ?? ""}"`;
+        return new ShaderError(kernel.name, `Cannot compile kernel ${kernel.name}${line}: ${error.message}`);
+      }),
+    );
+    return { pipeline, layout, bindGroups: new Map() };
+  }
+}
+
+function align16(bytes: number): number {
+  return Math.ceil(bytes / 16) * 16;
+}
