@@ -234,14 +234,18 @@ export class Gpu {
   }
 
   /**
-   * Runs recordings in order, in one submit, and optionally reads a part of a tensor after them.
+   * Runs recordings in order, in one submit, and copies parts of tensors after them.
    *
    * @param recorders What to run; the same recorder may stand several times.
-   * @param request What to read back afterwards.
-   * @returns The bytes read, or empty bytes. In Deno the call blocks until the GPU is done, and the promise resolves
-   * some 10 ms later, so that a caller who has more work submits it before awaiting.
+   * @param requests What can be read afterwards.
+   * @returns A function that fetches the bytes of all requests, one after the other; call it once. In Deno the call
+   * blocks until the GPU is done and its promise resolves some 10 ms later, so that a caller who has more work calls
+   * it, submits that work, and only then awaits.
    */
-  submit(recorders: readonly Recorder[], request?: ReadRequest): Promise<Uint8Array<ArrayBuffer>> {
+  submit(
+    recorders: readonly Recorder[],
+    requests: readonly ReadRequest[] = [],
+  ): () => Promise<Uint8Array<ArrayBuffer>> {
     this.check();
     const encoder = this.device.createCommandEncoder();
     const placed = new Map<Recorder, number>();
@@ -259,34 +263,30 @@ export class Gpu {
       }
       encode(encoder, recorder.steps, base);
     }
-    if (request === undefined) {
+    const ranges = requests.map(({ tensor, byteOffset = 0, byteLength = tensor.byteLength - byteOffset }) => ({
+      tensor,
+      byteOffset,
+      byteLength,
+    }));
+    const total = ranges.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    if (total === 0) {
       this.device.queue.submit([encoder.finish()]);
-      return Promise.resolve(new Uint8Array());
+      return () => Promise.resolve(new Uint8Array());
     }
-    const { tensor, byteOffset = 0, byteLength = tensor.byteLength - byteOffset } = request;
-    const staging = this.#takeStaging(byteLength);
-    encoder.copyBufferToBuffer(tensor.buffer, byteOffset, staging, 0, byteLength);
+    const staging = this.#takeStaging(total);
+    let at = 0;
+    for (const { tensor, byteOffset, byteLength } of ranges) {
+      encoder.copyBufferToBuffer(tensor.buffer, byteOffset, staging, at, byteLength);
+      at += byteLength;
+    }
     this.device.queue.submit([encoder.finish()]);
-    const mapped = staging.mapAsync(1, 0, byteLength); // GPUMapMode.READ
-    return mapped.then(() => {
-      const bytes = new Uint8Array(staging.getMappedRange(0, byteLength).slice(0));
-      staging.unmap();
-      this.#staging.push(staging);
-      return bytes;
-    }, (cause) => {
-      staging.destroy();
-      this.check();
-      throw new DeviceLostError(`Cannot read ${tensor.label} back: ${(cause as Error).message}`, { cause });
-    });
+    return () => this.#fetch(staging, total, ranges[0]!.tensor.label);
   }
 
   /** Reads a tensor, or a part of it, after everything submitted so far. */
-  async read(tensor: Tensor, byteOffset?: number, byteLength?: number): Promise<Uint8Array<ArrayBuffer>> {
-    const bytes = await this.submit([], {
-      tensor,
-      ...(byteOffset === undefined ? {} : { byteOffset }),
-      ...(byteLength === undefined ? {} : { byteLength }),
-    });
+  async read(tensor: Tensor, byteOffset: number = 0, byteLength?: number): Promise<Uint8Array<ArrayBuffer>> {
+    const request = { tensor, byteOffset, byteLength: byteLength ?? tensor.byteLength - byteOffset };
+    const bytes = await this.submit([], [request])();
     await this.settle();
     return bytes;
   }
@@ -348,6 +348,20 @@ export class Gpu {
   /** Ends the device when a `using` block ends. */
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  async #fetch(staging: GPUBuffer, byteLength: number, label: string): Promise<Uint8Array<ArrayBuffer>> {
+    try {
+      await staging.mapAsync(1, 0, byteLength); // GPUMapMode.READ
+      const bytes = new Uint8Array(staging.getMappedRange(0, byteLength).slice(0));
+      staging.unmap();
+      this.#staging.push(staging);
+      return bytes;
+    } catch (cause) {
+      staging.destroy();
+      this.check();
+      throw new DeviceLostError(`Cannot read ${label} back: ${(cause as Error).message}`, { cause });
+    }
   }
 
   #takeStaging(byteLength: number): GPUBuffer {
