@@ -1,0 +1,193 @@
+"""The tiny checkpoints: what each config.json says, and the mistakes that its expected.json must be able to tell."""
+
+import math
+
+import torch
+
+from gguf_file import interleave
+from tokenizer import BOS, EOS, VOCABULARY
+
+
+def config(**fields):
+    """config.json of a small Llama; `fields` wins. Keys set to None are left out of the file."""
+    merged = {
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "attention_bias": False,
+        "mlp_bias": False,
+        "bos_token_id": BOS,
+        "eos_token_id": EOS,
+        "hidden_act": "silu",
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "max_position_embeddings": 256,
+        "num_attention_heads": 2,
+        "num_hidden_layers": 2,
+        "num_key_value_heads": 2,
+        "rms_norm_eps": 1e-5,
+        "rope_theta": 10000.0,
+        "tie_word_embeddings": False,
+        "torch_dtype": "float16",
+        "vocab_size": VOCABULARY,
+        **fields,
+    }
+    return {key: value for key, value in merged.items() if value is not None}
+
+
+YARN = {
+    "hidden_size": 48,
+    "head_dim": 64,
+    "num_key_value_heads": 1,
+    "rope_theta": 1000.0,
+    "num_hidden_layers": 1,
+    "tie_word_embeddings": True,
+}
+YARN_BASICS = {"factor": 4.0, "original_max_position_embeddings": 64}
+
+
+def yarn_parameters(**fields):
+    return {"rope_type": "yarn", "rope_theta": 1000.0, **YARN_BASICS, **fields}
+
+
+# Mistakes: each takes the config's dict and the weights and gives the config fields and weights that differ.
+
+
+def rope(parameters):
+    return lambda _config, _weights: ({"rope_parameters": parameters}, {})
+
+
+def fields(**changes):
+    return lambda _config, _weights: (changes, {})
+
+
+def without(suffix):
+    return lambda _config, weights: ({}, {n: torch.zeros_like(w) for n, w in weights.items() if n.endswith(suffix)})
+
+
+def neighbour_pairs(config, weights):
+    counts = {"q_proj": config["num_attention_heads"], "k_proj": config["num_key_value_heads"]}
+    return {}, {n: interleave(w, c) for n, w in weights.items() for p, c in counts.items() if p in n}
+
+
+def strided_kv_heads(config, weights):
+    """Query head h reads KV head h % n_kv_heads, not h // group."""
+    heads, kv_heads = config["num_attention_heads"], config["num_key_value_heads"]
+    order = sorted(range(heads), key=lambda head: (head % kv_heads, head))
+    changed = {}
+    for name, weight in weights.items():
+        if name.endswith("q_proj.weight"):
+            changed[name] = weight.reshape(heads, -1, weight.shape[1])[order].reshape(weight.shape)
+        if name.endswith("o_proj.weight"):
+            changed[name] = weight.reshape(weight.shape[0], heads, -1)[:, order].reshape(weight.shape)
+    return {}, changed
+
+
+def scale_of_hidden(config, weights):
+    """Attention scaled by (hidden/heads)^-0.5, not head_dim^-0.5."""
+    ratio = math.sqrt(config["head_dim"] * config["num_attention_heads"] / config["hidden_size"])
+    return {}, {n: w * ratio for n, w in weights.items() if n.endswith("q_proj.weight")}
+
+
+PLAIN_1000 = {"rope_type": "default", "rope_theta": 1000.0}
+EXPLICIT = {"softmax scale of hidden/heads": scale_of_hidden, "neighbour pairs": neighbour_pairs}
+YARN_MISTAKES = {
+    "no attention factor": rope(yarn_parameters(attention_factor=1.0)),
+    "no scaling": rope(PLAIN_1000),
+    "linear scaling": rope({"rope_type": "linear", "rope_theta": 1000.0, "factor": 4.0}),
+}
+
+# name -> (config, tokens in expected.json, mistakes)
+CASES = {
+    "mha_untied": (config(), 97, {"neighbour pairs": neighbour_pairs}),
+    "gqa_tied": (
+        config(num_attention_heads=4, num_key_value_heads=2, hidden_size=64, num_hidden_layers=1, tie_word_embeddings=True),
+        64,
+        {"strided kv heads": strided_kv_heads},
+    ),
+    "mqa_bias": (
+        config(
+            num_attention_heads=4,
+            num_key_value_heads=1,
+            hidden_size=64,
+            num_hidden_layers=1,
+            attention_bias=True,
+            mlp_bias=True,
+            tie_word_embeddings=True,
+        ),
+        64,
+        {name: without(f"{name}.bias") for name in ("q_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")},
+    ),
+    "head_dim_64": (config(head_dim=64, num_key_value_heads=1), 64, EXPLICIT),
+    "head_dim_80": (config(head_dim=80, hidden_size=42, num_attention_heads=3, num_key_value_heads=1), 64, EXPLICIT),
+    "head_dim_96": (config(head_dim=96, hidden_size=48, num_key_value_heads=1), 64, EXPLICIT),
+    "head_dim_128_theta_5e5": (
+        # The form that transformers 5 writes: dtype, and rope_theta inside rope_parameters.
+        config(
+            head_dim=128,
+            num_key_value_heads=1,
+            rope_theta=None,
+            rope_parameters={"rope_type": "default", "rope_theta": 500000.0},
+            torch_dtype=None,
+            dtype="float16",
+        ),
+        128,
+        {**EXPLICIT, "theta 10000": rope({"rope_type": "default", "rope_theta": 10000.0})},
+    ),
+    "padded_rows": (
+        # Rows of 36, 52 and 48 values: multiples of 4 and not of 32.
+        config(hidden_size=36, intermediate_size=52, num_attention_heads=3, head_dim=16, num_key_value_heads=3, rms_norm_eps=0.05),
+        40,
+        {"eps 1e-5": fields(rms_norm_eps=1e-5)},
+    ),
+    "odd_rows": (
+        # 16-bit rows of 45 and 51 values start in the middle of a 4-byte word; the vocabulary is odd as well.
+        config(hidden_size=45, intermediate_size=51, num_attention_heads=3, head_dim=48, num_key_value_heads=1, vocab_size=291, tie_word_embeddings=True),
+        40,
+        EXPLICIT,
+    ),
+    "yarn_rope_scaling": (
+        config(**YARN, rope_scaling={"type": "yarn", "finetuned": True, **YARN_BASICS}),
+        200,
+        {**YARN_MISTAKES, "theta 10000": rope(yarn_parameters(rope_theta=10000.0))},
+    ),
+    "yarn_rope_parameters": (config(**{**YARN, "rope_theta": None}, rope_parameters=yarn_parameters()), 200, YARN_MISTAKES),
+    "yarn_attention_factor": (
+        # What the stock code needs to run the Mistral YaRN checkpoints: their constants, written out.
+        config(
+            **{**YARN, "rope_theta": None},
+            rope_parameters=yarn_parameters(beta_fast=8.0, beta_slow=2.0, attention_factor=0.07 * math.log(4) + 1),
+        ),
+        200,
+        {
+            "default betas": rope(yarn_parameters(attention_factor=0.07 * math.log(4) + 1)),
+            "default attention factor": rope(yarn_parameters(beta_fast=8.0, beta_slow=2.0)),
+            "attention factor times the default": rope(
+                yarn_parameters(beta_fast=8.0, beta_slow=2.0, attention_factor=(0.07 * math.log(4) + 1) * (0.1 * math.log(4) + 1))
+            ),
+        },
+    ),
+    "yarn_mscale_untruncated": (
+        config(
+            **{**YARN, "rope_theta": None},
+            rope_parameters=yarn_parameters(mscale=1.0, mscale_all_dim=0.5, truncate=False),
+        ),
+        200,
+        {
+            "mscale ignored": rope(yarn_parameters(truncate=False)),
+            "no attention factor": rope(yarn_parameters(truncate=False, attention_factor=1.0)),
+            "truncated": rope(yarn_parameters(mscale=1.0, mscale_all_dim=0.5)),
+        },
+    ),
+    "bf16_range": (
+        # up_proj is beyond float16's largest number and down_proj below its smallest: bfloat16 has to stay bfloat16.
+        config(torch_dtype="bfloat16", tie_word_embeddings=True),
+        40,
+        {"down_proj flushed": without("down_proj.weight")},
+    ),
+    "stop_list": (config(tie_word_embeddings=True), 40, {}),
+    "storage_forms": (
+        config(num_key_value_heads=1, tie_word_embeddings=True),
+        64,
+        {"neighbour pairs": neighbour_pairs},
+    ),
+}
