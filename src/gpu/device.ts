@@ -8,7 +8,7 @@
 import { CapacityError, DeviceLostError, GpuUnavailableError } from "../errors.ts";
 import { Pacer } from "./pacer.ts";
 import { PARAMS_STRIDE, Pipelines } from "./pipelines.ts";
-import { type Copy, type Dispatch, Recorder } from "./recorder.ts";
+import { type AdapterTraits, type Copy, type Dispatch, Recorder } from "./recorder.ts";
 import { byteLengthOf, type Dtype, Tensor } from "./tensor.ts";
 
 /** Dispatches that one submit may hold; their params fill a 1 MiB uniform buffer. */
@@ -215,9 +215,14 @@ export class Gpu {
     return tensor;
   }
 
-  /** A new, empty recording. */
-  record(): Recorder {
-    return new Recorder(this.pipelines, this.limits.maxComputeWorkgroupsPerDimension);
+  /**
+   * A new, empty recording.
+   *
+   * @param traits What kernel variants are chosen by, in place of this adapter's own: so tests reach every variant.
+   */
+  record(traits: Partial<AdapterTraits> = {}): Recorder {
+    const own = { isSoftware: this.isSoftware, subgroups: this.features.subgroups };
+    return new Recorder(this.pipelines, this.limits.maxComputeWorkgroupsPerDimension, { ...own, ...traits });
   }
 
   /** Raises what the device reported since the last call, if anything. */

@@ -43,8 +43,18 @@ export interface Copy {
   readonly cost: number;
 }
 
+/** What operations choose between variants of a kernel by. */
+export interface AdapterTraits {
+  /** The adapter is a CPU: no shared memory to gain from, and barriers are dear. */
+  readonly isSoftware: boolean;
+  /** Subgroup builtins compile and run. */
+  readonly subgroups: boolean;
+}
+
 /** A list of GPU steps. */
 export class Recorder {
+  /** What operations choose between variants of a kernel by. */
+  readonly traits: AdapterTraits;
   readonly #pipelines: Pipelines;
   readonly #maxGrid: number;
   readonly #steps: (Dispatch | Copy)[] = [];
@@ -52,7 +62,8 @@ export class Recorder {
   #paramsLength = 0;
 
   /** Made by `Gpu.record`. */
-  constructor(pipelines: Pipelines, maxGrid: number) {
+  constructor(pipelines: Pipelines, maxGrid: number, traits: AdapterTraits) {
+    this.traits = traits;
     this.#pipelines = pipelines;
     this.#maxGrid = maxGrid;
   }
