@@ -1,0 +1,120 @@
+/**
+ * Products with weight matrices: one vector at a time in decode, many in prefill.
+ *
+ * @module
+ */
+import { defineKernel, type Kernel } from "../gpu/kernel.ts";
+import { GROUP, type Matrix, WEIGHT_FORMATS, type WeightFormat } from "../gpu/matrix.ts";
+import type { Recorder } from "../gpu/recorder.ts";
+import type { Tensor } from "../gpu/tensor.ts";
+import * as wgsl from "../../wgsl/mod.ts";
+import { formatConstants, formatSource } from "./formats.ts";
+
+type Bindings = "weight" | "scales" | "x" | "bias" | "out";
+type VectorParams = "rows" | "groups" | "columns4" | "x_begin4" | "out_begin" | "bias_begin";
+type MatrixParams = VectorParams | "n_rows" | "out_stride";
+type FormatNames = "LOADS" | "QUADS" | "TAIL" | "BIAS" | "ADD";
+
+const BINDINGS = { weight: "read", scales: "read", x: "read", bias: "read", out: "read_write" } as const;
+const VECTOR_PARAMS = {
+  rows: "u32",
+  groups: "u32",
+  columns4: "u32",
+  x_begin4: "u32",
+  out_begin: "u32",
+  bias_begin: "u32",
+} as const;
+const MATRIX_PARAMS = { ...VECTOR_PARAMS, n_rows: "u32", out_stride: "u32" } as const;
+const FORMAT_NAMES = ["LOADS", "QUADS", "TAIL", "BIAS", "ADD"] as const;
+
+/** One kernel for each storage format. */
+function family<K>(make: (format: WeightFormat) => K): Readonly<Record<WeightFormat, K>> {
+  return Object.fromEntries(WEIGHT_FORMATS.map((format) => [format, make(format)])) as Record<WeightFormat, K>;
+}
+
+const matvecDirect = family((format): Kernel<Bindings, VectorParams, FormatNames | "WORKGROUP" | "ROWS"> =>
+  defineKernel({
+    name: `matvec_direct.${format}`,
+    source: [formatSource(format), wgsl.matvec_direct],
+    constants: [...FORMAT_NAMES, "WORKGROUP", "ROWS"],
+    bindings: BINDINGS,
+    params: VECTOR_PARAMS,
+    workgroups: ({ rows }, { WORKGROUP, ROWS }) => [Math.ceil(rows / (WORKGROUP * ROWS))],
+    cost: ({ rows, groups }) => rows * groups * GROUP,
+  })
+);
+
+const matmulDirect = family((format): Kernel<Bindings, MatrixParams, FormatNames | "WORKGROUP" | "ROWS" | "TOKENS"> =>
+  defineKernel({
+    name: `matmul_direct.${format}`,
+    source: [formatSource(format), wgsl.matmul_direct],
+    constants: [...FORMAT_NAMES, "WORKGROUP", "ROWS", "TOKENS"],
+    bindings: BINDINGS,
+    params: MATRIX_PARAMS,
+    workgroups: ({ rows, n_rows }, { WORKGROUP, ROWS, TOKENS }) => [
+      Math.ceil(rows / (WORKGROUP * ROWS)),
+      Math.ceil(n_rows / TOKENS),
+    ],
+    cost: ({ rows, groups, n_rows }) => rows * groups * GROUP * n_rows,
+  })
+);
+
+/** Operands of `matmul`. */
+export interface Matmul {
+  /** Input vectors: (at least xOffset + nRows, matrix.columns) f32. */
+  readonly x: Tensor;
+  /** First row of `x` to use. Default 0. */
+  readonly xOffset?: number;
+  /** The weights W: (rows, columns), columns a multiple of 4. */
+  readonly matrix: Matrix;
+  /** Added to each output: (matrix.rows) f32. Default none. */
+  readonly bias?: Tensor;
+  /** Output: (nRows, outStride) f32. */
+  readonly out: Tensor;
+  /** Column of `out` where the first matrix row goes. Default 0. */
+  readonly outOffset?: number;
+  /** Columns of `out`. Default matrix.rows. */
+  readonly outStride?: number;
+  /** Number of vectors. */
+  readonly nRows: number;
+  /** Whether to add to what `out` holds. Default false. */
+  readonly add?: boolean;
+}
+
+/**
+ * Records out[r][outOffset + o] (+)= sum_k W[o][k] x[xOffset + r][k] + bias[o], in f32 throughout.
+ *
+ * An output has the same bits whatever the number of vectors, as long as there are two or more of them.
+ */
+export function matmul(recorder: Recorder, operands: Matmul): void {
+  const { x, xOffset = 0, matrix, bias, out, outOffset = 0, outStride = matrix.rows, nRows, add = false } = operands;
+  const { columns, groups, format } = matrix;
+  for (const { rowBegin, rows, weight, scales } of matrix.parts) {
+    // Without a bias the kernel does not read the binding, which must hold some tensor nevertheless.
+    const buffers = { weight, scales, x, bias: bias ?? scales, out };
+    const params = {
+      rows,
+      groups,
+      columns4: columns / 4,
+      x_begin4: xOffset * columns / 4,
+      out_begin: outOffset + rowBegin,
+      bias_begin: rowBegin,
+    };
+    const constants = {
+      ...formatConstants(format),
+      TAIL: columns % GROUP !== 0,
+      BIAS: bias !== undefined,
+      ADD: add,
+      WORKGROUP: 64,
+    };
+    if (nRows === 1) {
+      recorder.dispatch(matvecDirect[format], buffers, params, { ...constants, ROWS: 1 });
+    } else {
+      recorder.dispatch(matmulDirect[format], buffers, { ...params, n_rows: nRows, out_stride: outStride }, {
+        ...constants,
+        ROWS: 2,
+        TOKENS: 8,
+      });
+    }
+  }
+}

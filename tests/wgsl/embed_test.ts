@@ -1,0 +1,29 @@
+import { assertEquals } from "@std/assert";
+import { disposeMatrix, WEIGHT_FORMATS } from "../../src/gpu/matrix.ts";
+import { embed } from "../../src/kernels/embed.ts";
+import { embed as twin } from "../reference/embed.ts";
+import { decodeWeights } from "../reference/weight_formats.ts";
+import { download, gpu, random } from "./fixture.ts";
+import { matrixOf, randomWeights } from "./weights.ts";
+
+for (const format of WEIGHT_FORMATS) {
+  for (const [nTokens, vocab, columns] of [[1, 1, 4], [97, 300, 36], [1025, 70, 576], [3, 40, 4096]] as const) {
+    Deno.test(`embed() gathers ${nTokens} rows of ${columns} from ${vocab} in ${format}`, async () => {
+      const stored = randomWeights(format, vocab, columns, 1);
+      const table = matrixOf(stored, 32);
+      const next = random(2);
+      const ids = Uint32Array.from({ length: nTokens + 2 }, () => Math.floor((next() + 1) / 2 * vocab));
+      using tokens = gpu.tensorOf("tokens", "u32", [ids.length], ids);
+      using out = gpu.createTensor("out", "f32", [nTokens, columns]);
+      try {
+        const recorder = gpu.record();
+        embed(recorder, { tokens, tokensOffset: 2, table, out, nTokens });
+        await gpu.run(recorder);
+        const exact = Float32Array.from(twin(ids.subarray(2), decodeWeights(stored), columns));
+        assertEquals(await download(out), exact);
+      } finally {
+        disposeMatrix(table);
+      }
+    });
+  }
+}

@@ -1,0 +1,23 @@
+// Storage format f32: one weight to a u32.
+//
+//   w = bitcast<f32>(u32)
+//
+// Declares the bindings `weight` and `scales`, which every kernel that multiplies by a matrix starts with, and the
+// two functions that read them. A group is 32 weights of one row: LOADS vec4u of QUADS times 4 weights each.
+// Prelude: none of its own.
+
+@group(0) @binding(0) var<storage, read> weight: array<vec4u>;  // (rows, groups, 8)
+@group(0) @binding(1) var<storage, read> scales: array<u32>;  // unused
+
+const SCALED = false;
+const HAS_MIN = false;
+
+// Weights 4j..4j+3 of one load, still to be scaled.
+fn quad(load: vec4u, j: u32) -> vec4f {
+  return bitcast<vec4f>(load);
+}
+
+// (d, m) of a group: w = d * quad + m.
+fn scale_of(row: u32, group: u32, groups: u32) -> vec2f {
+  return vec2f(1.0, 0.0);
+}

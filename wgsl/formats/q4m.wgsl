@@ -1,0 +1,23 @@
+// Storage format q4m: 4 bits, eight to a u32, and an f16 scale and minimum to a group of 32 weights (5 bits a weight).
+//
+//   w = d * q + m
+//
+// Declares the bindings `weight` and `scales`, which every kernel that multiplies by a matrix starts with, and the
+// two functions that read them. A group is 32 weights of one row: LOADS vec4u of QUADS times 4 weights each.
+// Prelude: none of its own.
+
+@group(0) @binding(0) var<storage, read> weight: array<vec4u>;  // (rows, groups, 1)
+@group(0) @binding(1) var<storage, read> scales: array<u32>;  // (rows, groups), f16 d (low half) and m (high half)
+
+const SCALED = true;
+const HAS_MIN = true;
+
+// Weights 4j..4j+3 of one load, still to be scaled: even quads are low nibbles, odd quads high ones.
+fn quad(load: vec4u, j: u32) -> vec4f {
+  return vec4f(unpack4xU8((load[j >> 1u] >> (4u * (j & 1u))) & 0x0f0f0f0fu));
+}
+
+// (d, m) of a group: w = d * quad + m.
+fn scale_of(row: u32, group: u32, groups: u32) -> vec2f {
+  return unpack2x16float(scales[row * groups + group]);
+}
