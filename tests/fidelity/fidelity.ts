@@ -1,0 +1,53 @@
+/**
+ * Checks what the runtime computes against transformers, on real checkpoints. Not part of the tests: it takes minutes
+ * and data that the repository does not carry.
+ *
+ * usage: deno task fidelity SMOLLM2 DATA [smollm2|chunks|perplexity|quality|passkey ...]
+ *
+ * SMOLLM2 holds smollm2-135m (sharded safetensors, f16), smollm2-135m-q4_1.gguf (their source), and, by
+ * make_bin_shards.py, smollm2-135m-bin and smollm2-135m-bin-bf16. DATA holds pg19/books and models with pg-nano-256,
+ * pg-nano-yarn-2k, windows.json, reference.json and passkey_trials.json. Prints a table; exits with 1 if a line fails.
+ *
+ * @module
+ */
+import { measureChunks } from "./chunks.ts";
+import { line, type Measure } from "./measure.ts";
+import { measurePasskey, measurePerplexity, measureQuality } from "./pg_nano.ts";
+import { measureSmolLM2 } from "./smollm2.ts";
+
+const [smollm2, data, ...wanted] = Deno.args;
+if (smollm2 === undefined || data === undefined) {
+  console.error("usage: deno task fidelity SMOLLM2 DATA [smollm2|chunks|perplexity|quality|passkey ...]");
+  Deno.exit(1);
+}
+
+const groups: Record<string, () => AsyncIterable<Measure>> = {
+  smollm2: () =>
+    measureSmolLM2({
+      safetensors: `${smollm2}/smollm2-135m`,
+      gguf: `${smollm2}/smollm2-135m-q4_1.gguf`,
+      torch: `${smollm2}/smollm2-135m-bin`,
+      torchBf16: `${smollm2}/smollm2-135m-bin-bf16`,
+    }),
+  chunks: () => measureChunks(`${smollm2}/smollm2-135m`),
+  perplexity: () => measurePerplexity(data),
+  quality: () => measureQuality(data),
+  passkey: () => measurePasskey(data),
+};
+
+const unknown = wanted.find((name) => !(name in groups));
+if (unknown !== undefined) {
+  console.error(`Cannot measure ${unknown}: expected one of ${Object.keys(groups).join(", ")}`);
+  Deno.exit(1);
+}
+
+let failed = 0;
+for (const [name, measure] of Object.entries(groups)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  for await (const found of measure()) {
+    console.log(line(found));
+    if (!found.passed) failed++;
+  }
+}
+console.log(failed === 0 ? "all hold" : `${failed} do not hold`);
+if (failed > 0) Deno.exit(1);
