@@ -18,38 +18,29 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> out: array<u32>;  // (first + n_rows), bits of f32
 @group(0) @binding(3) var<uniform> params: Params;
 
-var<workgroup> best_keys: array<u32, 256>;
+var<workgroup> largest_key: atomic<u32>;
 var<workgroup> sums: array<f32, 256>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let base = group.x * params.vocab_size;
   let last = params.vocab_size - 1u;
-  var best_key = 0u;
-  // Loads come in eights without a branch, so that they overlap; past the end they repeat the last logit.
-  for (var i = lane; i <= last; i += 2048u) {
-    for (var j = 0; j < 8; j++) { // @unroll
-      best_key = max(best_key, order_key(logits[base + min(i + j * 256u, last)]));
+  var key = 0u;
+  // Loads come in fours without a branch, so that they overlap; past the end they repeat the last logit.
+  for (var i = lane; i <= last; i += 1024u) {
+    for (var j = 0; j < 4; j++) { // @unroll
+      key = max(key, order_key(logits[base + min(i + j * 256u, last)]));
     }
   }
-  best_keys[lane] = best_key;
+  atomicMax(&largest_key, key);
   workgroupBarrier();
-  if (lane < 16u) {
-    for (var j = 1; j < 16; j++) { // @unroll
-      best_key = max(best_key, best_keys[lane + j * 16u]);
-    }
-    best_keys[lane] = best_key;
-  }
-  workgroupBarrier();
-  for (var j = 0; j < 16; j++) { // @unroll
-    best_key = max(best_key, best_keys[j]);
-  }
+  let best_key = atomicLoad(&largest_key);
   let largest = bitcast<f32>(key_bits(best_key));
   // Two levels of short sums keep the rounding of a long one away.
   var sum = 0.0;
-  for (var i = lane; i <= last; i += 2048u) {
+  for (var i = lane; i <= last; i += 1024u) {
     var part = 0.0;
-    for (var j = 0; j < 8; j++) { // @unroll
+    for (var j = 0; j < 4; j++) { // @unroll
       let id = i + j * 256u;
       let term = exp(bitcast<f32>(logits[base + min(id, last)]) - largest);
       part += select(0.0, term, id <= last);
