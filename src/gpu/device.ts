@@ -5,28 +5,16 @@
  *
  * @module
  */
-import { CapacityError, DeviceLostError, GpuUnavailableError } from "../errors.ts";
+import { CapacityError, DeviceLostError } from "../errors.ts";
+import { requestDevice, wantsEnableSubgroups } from "./adapter.ts";
+import { encode } from "./encode.ts";
 import { Pacer } from "./pacer.ts";
 import { PARAMS_STRIDE, Pipelines } from "./pipelines.ts";
-import { type AdapterTraits, type Copy, type Dispatch, Recorder } from "./recorder.ts";
+import { type AdapterTraits, Recorder } from "./recorder.ts";
 import { byteLengthOf, type Dtype, Tensor } from "./tensor.ts";
 
 /** Dispatches that one submit may hold; their params fill a 1 MiB uniform buffer. */
 const MAX_DISPATCHES = 4096;
-
-/** Limits that kernels and large tensors profit from; WebGPU grants the defaults unless they are asked for. */
-const WANTED_LIMITS = [
-  "maxStorageBufferBindingSize",
-  "maxBufferSize",
-  "maxComputeWorkgroupStorageSize",
-  "maxComputeInvocationsPerWorkgroup",
-  "maxComputeWorkgroupSizeX",
-  "maxStorageBuffersPerShaderStage",
-] as const;
-
-/** What to tell somebody whose machine has no adapter. */
-export const NO_ADAPTER =
-  "No WebGPU adapter found: install a Vulkan driver (without a GPU: Debian and Ubuntu packages mesa-vulkan-drivers and libvulkan1)";
 
 /** Optional features of the device. */
 export interface GpuFeatures {
@@ -109,47 +97,13 @@ export class Gpu {
    * @throws {GpuUnavailableError} If there is no adapter, or it gives no device.
    */
   static async request(): Promise<Gpu> {
-    let adapter: GPUAdapter | null | undefined;
-    try {
-      adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
-    } catch (cause) {
-      throw new GpuUnavailableError(NO_ADAPTER, { cause });
-    }
-    if (adapter === null || adapter === undefined) throw new GpuUnavailableError(NO_ADAPTER);
-    const requiredLimits = Object.fromEntries(WANTED_LIMITS.map((name) => [name, adapter.limits[name]]));
-    const listed = (["shader-f16", "timestamp-query"] as GPUFeatureName[]).filter((name) => adapter.features.has(name));
-    // Deno grants "subgroups" without listing it, so that only asking tells.
-    const attempts: GPUFeatureName[][] = [[...listed, "subgroups" as GPUFeatureName], listed, []];
-    let failure: unknown;
-    for (const requiredFeatures of attempts) {
-      try {
-        const device = await adapter.requestDevice({ label: "skein", requiredLimits, requiredFeatures });
-        return await Gpu.#open(device, true);
-      } catch (error) {
-        failure = error;
-      }
-    }
-    throw new GpuUnavailableError(`The WebGPU adapter gives no device: ${(failure as Error).message}`, {
-      cause: failure,
-    });
+    const device = await requestDevice();
+    return new Gpu(device, true, await wantsEnableSubgroups(device));
   }
 
   /** Uses a caller's device, which stays the caller's to destroy. Its limits and features are used as they are. */
   static async from(device: GPUDevice): Promise<Gpu> {
-    return await Gpu.#open(device, false);
-  }
-
-  static async #open(device: GPUDevice, ownsDevice: boolean): Promise<Gpu> {
-    let enableSubgroups = false;
-    if (device.features.has("subgroups")) {
-      // naga rejects this line and Dawn demands it; only a trial tells which compiler this is.
-      device.pushErrorScope("validation");
-      const code = "enable subgroups;\n@compute @workgroup_size(1) fn main() { _ = subgroupAdd(1u); }";
-      const module = device.createShaderModule({ label: "subgroups trial", code });
-      const messages = (await module.getCompilationInfo()).messages;
-      enableSubgroups = await device.popErrorScope() === null && !messages.some(({ type }) => type === "error");
-    }
-    return new Gpu(device, ownsDevice, enableSubgroups);
+    return new Gpu(device, false, await wantsEnableSubgroups(device));
   }
 
   /** Bytes of all live tensors. */
@@ -376,32 +330,4 @@ export class Gpu {
     if (found >= 0) return this.#staging.splice(found, 1)[0]!;
     return this.device.createBuffer({ label: "staging", size: byteLength, usage: 0x01 | 0x08 }); // MAP_READ | COPY_DST
   }
-}
-
-function encode(encoder: GPUCommandEncoder, steps: readonly (Dispatch | Copy)[], base: number): void {
-  let pass: GPUComputePassEncoder | undefined;
-  let pipeline: GPUComputePipeline | undefined;
-  for (const step of steps) {
-    if ("copy" in step) {
-      pass?.end();
-      pass = undefined;
-      encoder.copyBufferToBuffer(
-        step.source.buffer,
-        step.sourceOffset,
-        step.target.buffer,
-        step.targetOffset,
-        step.byteLength,
-      );
-      continue;
-    }
-    if (pass === undefined) {
-      pass = encoder.beginComputePass();
-      pipeline = undefined;
-    }
-    if (step.pipeline !== pipeline) pass.setPipeline(pipeline = step.pipeline);
-    if (step.paramsOffset >= 0) pass.setBindGroup(0, step.bindGroup, [base + step.paramsOffset]);
-    else pass.setBindGroup(0, step.bindGroup);
-    pass.dispatchWorkgroups(...step.grid);
-  }
-  pass?.end();
 }

@@ -1,3 +1,4 @@
+import { assertEquals } from "@std/assert";
 import { rmsNorm } from "../../src/kernels/rms_norm.ts";
 import { rmsNorm as twin } from "../reference/rms_norm.ts";
 import { assertWithinReference, download, gpu, randomFloats, upload } from "./fixture.ts";
@@ -17,6 +18,19 @@ for (const [nRows, dim] of [[1, 4], [1, 576], [97, 64], [3, 4096], [1025, 260]] 
     assertWithinReference(await download(out), exact, naive);
   });
 }
+
+Deno.test("rmsNorm() starts at firstRow", async () => {
+  const values = randomFloats(5 * 8, 3);
+  using x = upload("x", values, [5, 8]);
+  using weight = upload("weight", new Float32Array(8).fill(1), [8]);
+  using all = gpu.createTensor("all", "f32", [5, 8]);
+  using some = gpu.createTensor("some", "f32", [2, 8]);
+  const recorder = gpu.record();
+  rmsNorm(recorder, { x, weight, out: all, nRows: 5, dim: 8, eps: 1e-5 });
+  rmsNorm(recorder, { x, weight, out: some, nRows: 2, dim: 8, eps: 1e-5, firstRow: 3 });
+  await gpu.run(recorder);
+  assertEquals(await download(some), (await download(all)).slice(24));
+});
 
 function naiveRmsNorm(x: Float32Array, weight: Float32Array, dim: number, eps: number): Float32Array {
   const out = new Float32Array(x.length);

@@ -1,0 +1,41 @@
+/**
+ * Turns recorded steps into GPU commands: one compute pass, broken only where a copy stands between dispatches.
+ *
+ * @module
+ */
+import type { Copy, Dispatch } from "./recorder.ts";
+
+/**
+ * Encodes steps in order.
+ *
+ * @param encoder Where to.
+ * @param steps What to encode.
+ * @param base Added to each dispatch's params offset: where the recorder's params start in the uniform buffer.
+ */
+export function encode(encoder: GPUCommandEncoder, steps: readonly (Dispatch | Copy)[], base: number): void {
+  let pass: GPUComputePassEncoder | undefined;
+  let pipeline: GPUComputePipeline | undefined;
+  for (const step of steps) {
+    if ("copy" in step) {
+      pass?.end();
+      pass = undefined;
+      encoder.copyBufferToBuffer(
+        step.source.buffer,
+        step.sourceOffset,
+        step.target.buffer,
+        step.targetOffset,
+        step.byteLength,
+      );
+      continue;
+    }
+    if (pass === undefined) {
+      pass = encoder.beginComputePass();
+      pipeline = undefined;
+    }
+    if (step.pipeline !== pipeline) pass.setPipeline(pipeline = step.pipeline);
+    if (step.paramsOffset >= 0) pass.setBindGroup(0, step.bindGroup, [base + step.paramsOffset]);
+    else pass.setBindGroup(0, step.bindGroup);
+    pass.dispatchWorkgroups(...step.grid);
+  }
+  pass?.end();
+}
