@@ -1,0 +1,104 @@
+/**
+ * `skein generate`: continues a prompt.
+ *
+ * @module
+ */
+import type { GenerateOptions } from "../../mod.ts";
+import { type Command, defineCommand, expectPositionals, readTextFile } from "./command.ts";
+import { given, modelOptions, openModel } from "./loading.ts";
+import { flag, integer, number, text, texts, UsageError } from "./options.ts";
+
+/** Options that say how tokens are selected. */
+export const samplingOptions = {
+  "max-tokens": integer("Most tokens to generate, 256 unless given", { min: 1, max: 2 ** 30 }),
+  "temperature": number("0, the default, always takes the likeliest token", { min: 0, max: 100 }),
+  "top-k": integer("Sample among the K likeliest tokens; 0 means all", { min: 0, max: 2 ** 30 }),
+  "top-p": number("Sample among the likeliest tokens that together have this probability", {
+    min: 0,
+    above: true,
+    max: 1,
+  }),
+  "min-p": number("Drop tokens that are less likely than this share of the likeliest", { min: 0, max: 1 }),
+  "repetition-penalty": number("Divides logits of tokens that were there before", { min: 0, above: true, max: 100 }),
+  "seed": integer("The same seed samples the same text", { min: 0, max: 2 ** 32 - 1 }),
+  "stop": texts("TEXT", "Stop before this text"),
+};
+
+const options = {
+  "prompt": text("TEXT", "What to continue"),
+  "prompt-file": text("FILE", "Read the prompt from a file"),
+  "no-special-tokens": flag("Add no special tokens such as <s> to the prompt"),
+  ...samplingOptions,
+  ...modelOptions,
+};
+
+/** The command. */
+export const generate: Command<typeof options> = defineCommand({
+  summary: "Continue a prompt",
+  usage: "MODEL --prompt TEXT",
+  options,
+  run: async ({ positionals, values, terminal, signal }) => {
+    const [source] = expectPositionals(positionals, ["MODEL"]) as [string];
+    const prompt = await promptOf(values);
+    const started = performance.now();
+    using model = await openModel(source, values, { terminal, signal });
+    const loadMs = performance.now() - started;
+    terminal.progress("prefill");
+    const generation = model.generate(prompt, {
+      ...generateOptions(values),
+      addSpecialTokens: !values["no-special-tokens"],
+      signal,
+    });
+    for await (const { text } of generation) if (!values.json) terminal.write(text);
+    const result = await generation.result;
+    if (values.json) {
+      const { timings, usage } = result;
+      terminal.json({
+        text: result.text,
+        tokens: [...result.tokens],
+        finish_reason: result.finishReason,
+        usage: { prompt_tokens: usage.promptTokens, completion_tokens: usage.completionTokens },
+        timings: {
+          load_ms: loadMs,
+          prefill_ms: timings.prefillMs,
+          prefill_tokens_per_s: timings.prefillTokensPerSecond,
+          first_token_ms: timings.firstTokenMs,
+          decode_ms: timings.decodeMs,
+          decode_tokens_per_s: timings.decodeTokensPerSecond,
+        },
+        memory: {
+          weights_bytes: model.memory.weightsBytes,
+          kv_bytes: model.memory.kvBytes,
+          scratch_bytes: model.memory.scratchBytes,
+        },
+        variants: model.variants,
+        device: model.deviceName,
+      });
+    } else if (!result.text.endsWith("\n")) terminal.write("\n");
+  },
+});
+
+/** The library's sampling options for what the user asked. */
+export function generateOptions(
+  values: { readonly [K in keyof typeof samplingOptions]: ReturnType<typeof samplingOptions[K]["read"]> },
+): GenerateOptions {
+  return {
+    maxTokens: values["max-tokens"] ?? 256,
+    ...given("temperature", values.temperature),
+    ...given("topK", values["top-k"]),
+    ...given("topP", values["top-p"]),
+    ...given("minP", values["min-p"]),
+    ...given("repetitionPenalty", values["repetition-penalty"]),
+    ...given("seed", values.seed),
+    stop: values.stop,
+  };
+}
+
+async function promptOf(
+  { prompt, "prompt-file": file }: { "prompt": string | undefined; "prompt-file": string | undefined },
+): Promise<string> {
+  if (prompt !== undefined && file !== undefined) throw new UsageError("Expected --prompt or --prompt-file, got both");
+  if (file !== undefined) return await readTextFile("--prompt-file", file);
+  if (prompt === undefined) throw new UsageError("Expected --prompt TEXT or --prompt-file FILE");
+  return prompt;
+}

@@ -1,0 +1,75 @@
+/**
+ * `skein inspect`: what a checkpoint holds and what it takes to run it.
+ *
+ * @module
+ */
+import { inspectModel, type MemoryPlan } from "../../mod.ts";
+import { type Command, defineCommand, expectPositionals, resolvePath } from "./command.ts";
+import { loadOptions, modelOptions } from "./loading.ts";
+
+/** The command. */
+export const inspect: Command<typeof modelOptions> = defineCommand({
+  summary: "Show a checkpoint's config, RoPE, tensors and memory plan",
+  usage: "MODEL",
+  options: modelOptions,
+  run: async ({ positionals, values, terminal }) => {
+    const [source] = expectPositionals(positionals, ["MODEL"]) as [string];
+    const { config, rope, tensors, plan } = await inspectModel(resolvePath(source), loadOptions(values));
+    if (values.json) {
+      terminal.json({
+        config,
+        rope: {
+          type: rope.type,
+          source: rope.source,
+          inv_freq: [...rope.invFreq],
+          attention_factor: rope.attentionFactor,
+        },
+        tensors: tensors.map(({ name, dtype, shape }) => ({ name, dtype, shape })),
+        plan: plan.map((row) => ({
+          weights: row.weights,
+          kv_cache: row.kvCache,
+          context_length: row.contextLength,
+          weights_bytes: row.weightsBytes,
+          kv_bytes: row.kvBytes,
+          scratch_bytes: row.scratchBytes,
+          total_bytes: row.totalBytes,
+          fits: row.fits,
+        })),
+      });
+      return;
+    }
+    for (const [key, value] of Object.entries(config)) terminal.write(`${key.padEnd(24)}${JSON.stringify(value)}\n`);
+    terminal.write(`${"rope".padEnd(24)}${rope.type} from ${rope.source}, attention factor ${rope.attentionFactor}\n`);
+    terminal.write(`${"tensors".padEnd(24)}${tensors.length}\n\n${planTable(plan)}`);
+  },
+});
+
+/** The memory plan as a table, one row for each way to store weights and cache. */
+export function planTable(plan: readonly MemoryPlan[]): string {
+  const rows = [
+    ["weights", "KV cache", "context", "weights", "KV cache", "scratch", "total", "fits"],
+    ...plan.map((row) => [
+      row.weights,
+      row.kvCache,
+      row.contextLength.toLocaleString("en-US"),
+      gigabytes(row.weightsBytes),
+      gigabytes(row.kvBytes),
+      gigabytes(row.scratchBytes),
+      gigabytes(row.totalBytes),
+      row.fits === null ? "device memory unknown" : row.fits ? "yes" : "no",
+    ]),
+  ];
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  return rows.map((row) =>
+    `${
+      row.map((cell, column) =>
+        column < 2 || column === 7 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)
+      )
+        .join("  ").trimEnd()
+    }\n`
+  ).join("");
+}
+
+function gigabytes(count: number): string {
+  return count >= 2 ** 30 ? `${(count / 2 ** 30).toFixed(2)} GiB` : `${(count / 2 ** 20).toFixed(1)} MiB`;
+}

@@ -1,0 +1,124 @@
+/**
+ * The rules that keep the tree readable: names mirror each other, declarations agree, files stay small.
+ *
+ * @module
+ */
+import { assert, assertEquals } from "@std/assert";
+import * as wgsl from "../wgsl/mod.ts";
+import { kernelDeclarations } from "./kernel_declarations.ts";
+
+const ROOT = new URL("../", import.meta.url);
+const SKIPPED = /^(\.git|node_modules|dist|wasm\/(target|pkg|fuzz\/(target|corpus|artifacts))|tests\/testdata)$/;
+
+/** Suffixes of kernels that compute the same in another way and share a test. */
+const VARIANT = /_(direct|shared|subgroup)$/;
+
+/** Modules without a test of their own name, and the test that covers them. */
+const COVERED_BY: Readonly<Record<string, string>> = {};
+
+async function filesBelow(path: string = ""): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(new URL(path, ROOT))) {
+    const inner = path + name;
+    if (SKIPPED.test(inner)) continue;
+    if (isDirectory) found.push(...await filesBelow(`${inner}/`));
+    else found.push(inner);
+  }
+  return found.sort();
+}
+
+const files = await filesBelow();
+const read = (path: string) => Deno.readTextFile(new URL(path, ROOT));
+const kernelNames = files.flatMap((path) => /^wgsl\/(\w+)\.wgsl$/.exec(path)?.[1] ?? []);
+const declarations = await kernelDeclarations();
+
+Deno.test("every kernel file has a test of its name, which compares it with a twin", async () => {
+  const missing: string[] = [];
+  for (const name of kernelNames) {
+    const test = `tests/wgsl/${name.replace(VARIANT, "")}_test.ts`;
+    if (!files.includes(test)) missing.push(`${name}.wgsl has no ${test}`);
+    else if (!/from "\.\.\/reference\/\w+\.ts"/.test(await read(test))) missing.push(`${test} imports no twin`);
+  }
+  assertEquals(missing, []);
+});
+
+Deno.test("every module under src has a test of its name", () => {
+  const missing = files.filter((path) => path.startsWith("src/") && path.endsWith(".ts")).filter((path) => {
+    const mirrored = path.replace(/^src\//, "tests/").replace(/\.ts$/, "_test.ts");
+    // Kernels' TypeScript sides are tested with the kernels.
+    const kernelTest = path.replace(/^src\/kernels\//, "tests/wgsl/").replace(/\.ts$/, "_test.ts");
+    return ![mirrored, kernelTest, COVERED_BY[path]].some((test) => test !== undefined && files.includes(test));
+  });
+  assertEquals(missing, []);
+});
+
+Deno.test("every test mirrors something that exists", () => {
+  const orphans = files.filter((path) => /^tests\/.*_test\.ts$/.test(path)).filter((path) => {
+    const name = path.replace(/^tests\//, "").replace(/_test\.ts$/, "");
+    const [folder] = name.split("/");
+    const candidates = folder === "wgsl"
+      ? [
+        ...["", "_direct", "_shared", "_subgroup"].map((variant) => `${name}${variant}.wgsl`),
+        `src/kernels/${name.slice(5)}.ts`,
+      ]
+      : [`src/${name}.ts`, `${name}.ts`];
+    return name !== "layout" && !candidates.some((candidate) => files.includes(candidate));
+  });
+  assertEquals(orphans, []);
+});
+
+Deno.test("every kernel file is declared, and under its own name", () => {
+  const undeclared = kernelNames.filter((name) =>
+    !declarations.some(({ kernel }) => kernel.name.split(".")[0] === name)
+  );
+  assertEquals(undeclared, []);
+  const sources: Readonly<Record<string, string>> = wgsl;
+  for (const { file, kernel } of declarations) {
+    const name = kernel.name.split(".")[0]!;
+    assert(kernel.source.includes(sources[name] ?? ""), `${file}: ${kernel.name} does not contain wgsl/${name}.wgsl`);
+  }
+});
+
+for (const { file, kernel } of declarations) {
+  Deno.test(`${kernel.name} in src/kernels/${file} declares what its WGSL does`, () => {
+    const code = kernel.source.join("\n").replaceAll(/\/\/.*$/gm, "");
+    const bindings = [
+      ...code.matchAll(/@group\(0\)\s*@binding\((\d+)\)\s*var<(storage|uniform)(?:,\s*(\w+))?>\s*(\w+)/g),
+    ]
+      .map(([, index, space, access, name]) => ({
+        index: Number(index),
+        name,
+        access: space === "uniform" ? space : access,
+      }))
+      .sort((a, b) => a.index - b.index);
+    const params = Object.entries(kernel.params);
+    assertEquals(bindings, [
+      ...Object.entries(kernel.bindings).map(([name, access], index) => ({ index, name, access })),
+      ...(params.length === 0
+        ? []
+        : [{ index: Object.keys(kernel.bindings).length, name: "params", access: "uniform" }]),
+    ]);
+
+    const struct = /struct Params \{([^}]*)\}/.exec(code)?.[1] ?? "";
+    assertEquals([...struct.matchAll(/(\w+)\s*:\s*(\w+)/g)].map(([, name, type]) => [name, type]), params);
+
+    const defined = new Set([...code.matchAll(/\b(?:const|alias)\s+(\w+)/g)].map(([, name]) => name));
+    const used = new Set([...code.matchAll(/\b[A-Z][A-Z0-9_]*\b/g)].map(([name]) => name));
+    assertEquals([...used].filter((name) => !defined.has(name)).sort(), [...kernel.constants].sort());
+  });
+}
+
+Deno.test("no file is longer than 400 lines", async () => {
+  const long: string[] = [];
+  for (const path of files.filter((path) => /\.(ts|rs|wgsl|py|sh)$/.test(path) && path !== "wgsl/mod.ts")) {
+    const lines = (await read(path)).split("\n").length - 1;
+    if (lines > 400) long.push(`${path}: ${lines}`);
+  }
+  assertEquals(long, []);
+});
+
+Deno.test("file names are snake_case and say what is inside", () => {
+  const code = files.filter((path) => /\.(ts|rs|wgsl|py)$/.test(path));
+  assertEquals(code.filter((path) => !/^[a-z0-9_]+(\.d)?\.\w+$/.test(path.split("/").at(-1)!)), []);
+  assertEquals(code.filter((path) => /(^|\/)(utils?|helpers?|common|misc|types|manager)\.\w+$/.test(path)), []);
+});
