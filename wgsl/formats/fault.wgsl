@@ -1,6 +1,4 @@
-// Notes a tensor whose values do not fit in f16, as weights or as scales. Included by lossy conversions.
-
-@group(0) @binding(FAULTS) var<storage, read_write> faults: array<atomic<u32>>;  // (n_tensors), 1 where a value did not fit
+// Notes a tensor whose values do not fit in f16, as weights or as scales. Lossy conversions declare `faults`.
 
 // The largest bit pattern of |x|: NaN and infinity are above every number.
 fn largest_bits(values: array<vec4f, 8>) -> u32 {

@@ -1,7 +1,7 @@
 // Rows of a checkpoint's tensor as they lie in its file, and the row of a weight matrix that each one becomes.
 // Every source_<dtype>.wgsl builds on this. The kernel declares the uniform `params`.
 //
-// Prelude: ALIGNED (true where source_byte and row_bytes are multiples of 4).
+// Prelude: ALIGNED (true where every word that is read begins at a multiple of 4).
 
 struct Params {
   source_byte: u32,  // where the first row begins in `source`

@@ -1,0 +1,159 @@
+/**
+ * Opens a checkpoint: finds out which form it has, reads its headers, and says where each tensor lies. No tensor data
+ * is read here.
+ *
+ * @module
+ */
+import { FormatError } from "../errors.ts";
+import { parseIndex, Tokenizer } from "../../wasm/mod.ts";
+import { asFormatError, headerOf, readHeader, type TensorEntry, type WeightFileFormat } from "./header.ts";
+import { type ModelSource, readFile, readJson } from "./source.ts";
+
+export type { TensorEntry } from "./header.ts";
+
+/** A checkpoint whose headers were read. */
+export interface Checkpoint {
+  /** Where its files come from. */
+  readonly source: ModelSource;
+  /** Form of its weights; "none" where there is a config and no weights. */
+  readonly format: WeightFileFormat | "none";
+  /** The file that `config` comes from. */
+  readonly configFile: string;
+  /** Fields of config.json, or the metadata of a GGUF file. */
+  readonly config: Readonly<Record<string, unknown>>;
+  /** Fields of generation_config.json; empty where there is none. */
+  readonly generationConfig: Readonly<Record<string, unknown>>;
+  /** Tensors by their names in the files. */
+  readonly tensors: ReadonlyMap<string, TensorEntry>;
+  /**
+   * Makes the tokenizer, which the caller frees.
+   *
+   * @throws {FormatError} If there is none, or it is malformed.
+   */
+  tokenizer(): Promise<Tokenizer>;
+}
+
+/** Forms of a directory's weights, in the order of preference. */
+const FORMS: readonly { readonly file: string; readonly format: WeightFileFormat; readonly isIndex: boolean }[] = [
+  { file: "model.safetensors", format: "safetensors", isIndex: false },
+  { file: "model.safetensors.index.json", format: "safetensors", isIndex: true },
+  { file: "pytorch_model.bin", format: "torch", isIndex: false },
+  { file: "pytorch_model.bin.index.json", format: "torch", isIndex: true },
+];
+
+/**
+ * Opens the checkpoint that a source holds: a directory in Hugging Face's form, or one GGUF file.
+ *
+ * @throws {FormatError} If there is no model, or a file of it is missing, truncated or malformed.
+ */
+export async function openCheckpoint(source: ModelSource): Promise<Checkpoint> {
+  const files = await source.list();
+  const form = FORMS.find(({ file }) => files.includes(file));
+  const ggufFiles = files.filter((file) => file.endsWith(".gguf"));
+  if (form === undefined && ggufFiles.length === 1) return await openGguf(source, ggufFiles[0]!);
+  if (form === undefined && ggufFiles.length > 1) {
+    throw new FormatError(
+      source.name,
+      `Cannot choose a model in ${source.name}: it has ${ggufFiles.length} GGUF files (${
+        ggufFiles.slice(0, 4).join(", ")
+      }); ` +
+        "name one of them",
+      { code: "Ambiguous" },
+    );
+  }
+  if (!files.includes("config.json")) {
+    throw new FormatError(
+      source.name,
+      `Cannot find a model in ${source.name}: expected config.json with ${
+        FORMS.map(({ file }) => file).join(" or ")
+      }, ` +
+        "or a .gguf file",
+      { code: "Missing" },
+    );
+  }
+  return {
+    source,
+    format: form?.format ?? "none",
+    configFile: "config.json",
+    config: await readJson(source, "config.json"),
+    generationConfig: files.includes("generation_config.json") ? await readJson(source, "generation_config.json") : {},
+    tensors: form === undefined
+      ? new Map()
+      : form.isIndex
+      ? await readShards(source, form.file, form.format, files)
+      : await readHeader(source, form.file, form.format, (parser) => headerOf(parser, form.file).tensors),
+    tokenizer: () => makeTokenizer(source, files),
+  };
+}
+
+async function openGguf(source: ModelSource, file: string): Promise<Checkpoint> {
+  const { tensors, metadata } = await readHeader(source, file, "gguf", (parser) => headerOf(parser, file));
+  return {
+    source,
+    format: "gguf",
+    configFile: file,
+    config: metadata,
+    generationConfig: {},
+    tensors,
+    tokenizer: () => readHeader(source, file, "gguf", (parser) => parser.ggufTokenizer()),
+  };
+}
+
+/** The tensors of all shards that an index lists, each in the shard that the index names. */
+async function readShards(
+  source: ModelSource,
+  indexFile: string,
+  format: WeightFileFormat,
+  files: readonly string[],
+): Promise<ReadonlyMap<string, TensorEntry>> {
+  const bytes = await readFile(source, indexFile);
+  let map: Record<string, string>;
+  try {
+    map = JSON.parse(parseIndex(bytes)).weight_map;
+  } catch (error) {
+    throw asFormatError(error, indexFile);
+  }
+  const shards = new Map<string, ReadonlyMap<string, TensorEntry>>();
+  for (const shard of [...new Set(Object.values(map))].sort()) {
+    if (!files.includes(shard)) {
+      throw new FormatError(indexFile, `Cannot find ${shard} in ${source.name}: ${indexFile} lists it`, {
+        code: "Missing",
+      });
+    }
+    shards.set(shard, await readHeader(source, shard, format, (parser) => headerOf(parser, shard).tensors));
+  }
+  const tensors = new Map<string, TensorEntry>();
+  for (const [name, shard] of Object.entries(map)) {
+    const entry = shards.get(shard)!.get(name);
+    if (entry === undefined) {
+      throw new FormatError(indexFile, `Cannot find tensor ${name} in ${shard}: ${indexFile} says that it is there`, {
+        code: "Missing",
+      });
+    }
+    tensors.set(name, entry);
+  }
+  return tensors;
+}
+
+async function makeTokenizer(source: ModelSource, files: readonly string[]): Promise<Tokenizer> {
+  const config = files.includes("tokenizer_config.json") ? await readFile(source, "tokenizer_config.json") : undefined;
+  for (
+    const [file, make] of [
+      ["tokenizer.json", Tokenizer.fromJson],
+      ["tokenizer.model", Tokenizer.fromSentencePiece],
+    ] as const
+  ) {
+    if (!files.includes(file)) continue;
+    const bytes = await readFile(source, file);
+    try {
+      return make(bytes, config);
+    } catch (error) {
+      throw asFormatError(error, file);
+    }
+  }
+  throw new FormatError(
+    source.name,
+    `Cannot find a tokenizer in ${source.name}: expected tokenizer.json or tokenizer.model`,
+    { code: "Missing" },
+  );
+}

@@ -1,0 +1,97 @@
+/**
+ * Files on disk, through Deno. The only file of this folder that names it.
+ *
+ * @module
+ */
+import { FormatError } from "../errors.ts";
+import { missing, type ModelSource, truncated } from "./source.ts";
+
+/**
+ * A source of the files of a directory, or of one file. Needs permission to read that path and nothing else.
+ *
+ * @param path Path of a directory or of a file.
+ * @throws {FormatError} If there is nothing at the path.
+ */
+export async function denoSource(path: string): Promise<ModelSource> {
+  let info: Deno.FileInfo;
+  try {
+    info = await Deno.stat(path);
+  } catch (cause) {
+    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
+    throw new FormatError(path, `Cannot find ${path}: expected a directory with a model, or a .gguf file`, {
+      cause,
+      code: "Missing",
+    });
+  }
+  if (info.isDirectory) return new DiskSource(path, undefined);
+  return new DiskSource(path, path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1));
+}
+
+/** Keeps each file open from its first read on. Reads are done one after the other: they share a file position. */
+class DiskSource implements ModelSource {
+  readonly name: string;
+  readonly #onlyFile: string | undefined;
+  readonly #open = new Map<string, Deno.FsFile>();
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(path: string, onlyFile: string | undefined) {
+    this.name = path;
+    this.#onlyFile = onlyFile;
+  }
+
+  async list(): Promise<readonly string[]> {
+    if (this.#onlyFile !== undefined) return [this.#onlyFile];
+    const names: string[] = [];
+    for await (const entry of Deno.readDir(this.name)) if (!entry.isDirectory) names.push(entry.name);
+    return names.sort();
+  }
+
+  async size(file: string): Promise<number> {
+    return (await (await this.#file(file)).stat()).size;
+  }
+
+  read(file: string, begin: number, end: number, into?: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+    const result = this.#turn.then(() => this.#read(file, begin, end, into));
+    this.#turn = result.catch(() => {});
+    return result;
+  }
+
+  close(): void {
+    for (const file of this.#open.values()) file.close();
+    this.#open.clear();
+  }
+
+  async #read(
+    file: string,
+    begin: number,
+    end: number,
+    into?: Uint8Array<ArrayBuffer>,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const handle = await this.#file(file);
+    // A file that is too short is refused before memory is taken for what it does not have.
+    const { size } = await handle.stat();
+    if (end > size) throw truncated(file, size, end);
+    const bytes = into?.subarray(0, end - begin) ?? new Uint8Array(end - begin);
+    await handle.seek(begin, Deno.SeekMode.Start);
+    for (let filled = 0; filled < bytes.length;) {
+      const count = await handle.read(bytes.subarray(filled));
+      if (count === null) throw truncated(file, begin + filled, end);
+      filled += count;
+    }
+    return bytes;
+  }
+
+  async #file(file: string): Promise<Deno.FsFile> {
+    let handle = this.#open.get(file);
+    if (handle === undefined) {
+      try {
+        handle = await Deno.open(this.#onlyFile === undefined ? `${this.name}/${file}` : this.name, { read: true });
+      } catch (cause) {
+        if (!(cause instanceof Deno.errors.NotFound)) throw cause;
+        throw missing(file, this.name, { cause });
+      }
+      this.#open.set(file, handle);
+    }
+    return handle;
+  }
+}

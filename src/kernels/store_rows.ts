@@ -1,0 +1,177 @@
+/**
+ * Rows of a checkpoint's tensor, as raw bytes on the GPU, become rows of a weight matrix: converted, repacked or
+ * quantised.
+ *
+ * @module
+ */
+import { type Access, defineKernel, type Kernel } from "../gpu/kernel.ts";
+import { type Matrix, WEIGHT_FORMATS, type WeightFormat } from "../gpu/matrix.ts";
+import type { Recorder } from "../gpu/recorder.ts";
+import type { Tensor } from "../gpu/tensor.ts";
+import * as wgsl from "../../wgsl/mod.ts";
+
+/** Element and block types that the kernels read, as safetensors and ggml spell them. */
+export type SourceDtype = "F32" | "F16" | "BF16" | "Q8_0" | "Q4_0" | "Q4_1";
+
+/** Weights and bytes of one block: rows are whole numbers of blocks. */
+export const SOURCE_BLOCKS: Readonly<Record<SourceDtype, { readonly weights: number; readonly bytes: number }>> = {
+  F32: { weights: 1, bytes: 4 },
+  F16: { weights: 1, bytes: 2 },
+  BF16: { weights: 1, bytes: 2 },
+  Q8_0: { weights: 32, bytes: 34 },
+  Q4_0: { weights: 32, bytes: 18 },
+  Q4_1: { weights: 32, bytes: 20 },
+};
+
+const READERS: Readonly<Record<SourceDtype, readonly string[]>> = {
+  F32: [wgsl.formats_source_f32],
+  F16: [wgsl.formats_source_f16],
+  BF16: [wgsl.formats_source_bf16],
+  Q8_0: [wgsl.formats_source_q8_0],
+  Q4_0: [wgsl.formats_source_nibbles, wgsl.formats_source_q4_0],
+  Q4_1: [wgsl.formats_source_nibbles, wgsl.formats_source_q4_1],
+};
+
+const BODIES = {
+  unpack_f32: wgsl.unpack_f32,
+  unpack_f16: wgsl.unpack_f16,
+  repack_half: wgsl.repack_half,
+  repack_q8: wgsl.repack_q8,
+  repack_q4: wgsl.repack_q4,
+  repack_q4m: wgsl.repack_q4m,
+  pack_q8: wgsl.pack_q8,
+  pack_q4: wgsl.pack_q4,
+} as const;
+
+const PARAMS = {
+  source_byte: "u32",
+  row_bytes: "u32",
+  columns: "u32",
+  groups: "u32",
+  n_rows: "u32",
+  first_row: "u32",
+  half_dim: "u32",
+  row_offset: "u32",
+  part_rows: "u32",
+  tensor: "u32",
+} as const;
+
+/** What to store, and where. */
+export interface StoreRows {
+  /** Bytes of the file: (any length) u32. */
+  readonly source: Tensor;
+  /** Where the first row begins in `source`, in bytes. */
+  readonly sourceByte: number;
+  /** Type of the source's elements or blocks. */
+  readonly dtype: SourceDtype;
+  /** Number of the first row in its tensor. */
+  readonly firstRow: number;
+  /** Rows to store. */
+  readonly nRows: number;
+  /** The matrix, whose columns are the source's too. */
+  readonly matrix: Matrix;
+  /** Row of the matrix that the tensor's row 0 becomes. */
+  readonly rowOffset: number;
+  /** Half of headDim where rows are stored as interleaved rotation pairs, as in GGUF files; else 0. */
+  readonly halfDim: number;
+  /** (n) u32: element `faultIndex` becomes 1 where a value does not fit in f16. */
+  readonly faults: Tensor;
+  /** Element of `faults` that is this tensor's. */
+  readonly faultIndex: number;
+}
+
+type StoreKernel = Kernel<string, keyof typeof PARAMS, "ALIGNED">;
+
+/** True where `dtype` becomes `format` without another rounding than that of w = d * q (+ m) in f32. */
+export function isExact(dtype: SourceDtype, format: WeightFormat): boolean {
+  return format === "f32" || methodOf(dtype, format)?.startsWith("repack") === true;
+}
+
+/** Bytes of a row of `columns` weights. */
+export function sourceRowBytes(dtype: SourceDtype, columns: number): number {
+  const { weights, bytes } = SOURCE_BLOCKS[dtype];
+  return columns / weights * bytes;
+}
+
+/** Records the conversion of rows into the parts of the matrix that they fall in. */
+export function storeRows(recorder: Recorder, rows: StoreRows): void {
+  const { source, sourceByte, dtype, firstRow, nRows, matrix, rowOffset, halfDim, faults, faultIndex } = rows;
+  const { columns, groups } = matrix;
+  const rowBytes = sourceRowBytes(dtype, columns);
+  const kernel = kernels.get(`${dtype} ${matrix.format}`);
+  if (kernel === undefined) throw new TypeError(`Cannot store ${dtype} weights as ${matrix.format}`);
+  // Elements are read four at a time, blocks one by one.
+  const { weights, bytes } = SOURCE_BLOCKS[dtype];
+  const constants = { ALIGNED: sourceByte % 4 === 0 && rowBytes % 4 === 0 && (weights === 1 || bytes % 4 === 0) };
+  // Pairs leave their place only within a head.
+  const head = Math.max(1, 2 * halfDim);
+  const begin = rowOffset + Math.floor(firstRow / head) * head;
+  const end = rowOffset + Math.ceil((firstRow + nRows) / head) * head;
+  for (const part of matrix.parts) {
+    if (begin >= part.rowBegin + part.rows || end <= part.rowBegin) continue;
+    recorder.dispatch(kernel, { source, weight: part.weight, scales: part.scales, faults }, {
+      source_byte: sourceByte,
+      row_bytes: rowBytes,
+      columns,
+      groups,
+      n_rows: nRows,
+      first_row: firstRow,
+      half_dim: halfDim,
+      row_offset: (rowOffset - part.rowBegin) >>> 0,
+      part_rows: part.rows,
+      tensor: faultIndex,
+    }, constants);
+  }
+}
+
+/** Kernel file that turns `dtype` into `format`; none where there is no reason to. */
+function methodOf(dtype: SourceDtype, format: WeightFormat): keyof typeof BODIES | undefined {
+  switch (format) {
+    case "f32":
+      return "unpack_f32";
+    case "f16":
+      return dtype === "F16" ? "repack_half" : "unpack_f16";
+    case "bf16":
+      return dtype === "BF16" ? "repack_half" : undefined;
+    case "q8":
+      return dtype === "Q8_0" || dtype === "Q4_0" ? "repack_q8" : "pack_q8";
+    case "q4":
+      return dtype === "Q4_0" ? "repack_q4" : "pack_q4";
+    case "q4m":
+      return dtype === "Q4_0" || dtype === "Q4_1" ? "repack_q4m" : undefined;
+  }
+}
+
+/** All kernels by "dtype format". */
+const kernels: ReadonlyMap<string, StoreKernel> = new Map(
+  (Object.keys(SOURCE_BLOCKS) as SourceDtype[]).flatMap((dtype) =>
+    WEIGHT_FORMATS.flatMap((format): [string, StoreKernel][] => {
+      const method = methodOf(dtype, format);
+      return method === undefined ? [] : [[`${dtype} ${format}`, declare(dtype, format, method)]];
+    })
+  ),
+);
+
+function declare(dtype: SourceDtype, format: WeightFormat, method: keyof typeof BODIES): StoreKernel {
+  const hasScales = format === "q8" || format === "q4" || format === "q4m";
+  const mayFault = method === "unpack_f16" || method.startsWith("pack");
+  // Two groups share a word of scales, so one invocation stores both.
+  const groupsPerInvocation = format === "q8" || format === "q4" ? 2 : 1;
+  const bindings: Record<string, Access> = { source: "read", weight: "read_write" };
+  if (hasScales) bindings.scales = "read_write";
+  if (mayFault) bindings.faults = "read_write";
+  return defineKernel({
+    name: `${method}.${dtype.toLowerCase()}`,
+    source: [
+      wgsl.formats_source,
+      ...(method === "repack_half" ? [] : READERS[dtype]),
+      ...(mayFault ? [wgsl.formats_fault] : []),
+      BODIES[method],
+    ],
+    constants: ["ALIGNED"],
+    bindings,
+    params: PARAMS,
+    workgroups: ({ n_rows, groups }) => [Math.ceil(n_rows * Math.ceil(groups / groupsPerInvocation) / 64)],
+    cost: ({ n_rows, groups }) => n_rows * groups * 32,
+  });
+}

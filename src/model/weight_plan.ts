@@ -1,0 +1,143 @@
+/**
+ * What loading a checkpoint's weights will do, known from headers alone: whether the tensors fit the config, in which
+ * format each matrix is stored, and how many bytes that takes.
+ *
+ * @module
+ */
+import { FormatError } from "../errors.ts";
+import type { Checkpoint, TensorEntry } from "../checkpoint/checkpoint.ts";
+import { matrixBytes, type WeightFormat } from "../gpu/matrix.ts";
+import { byteLengthOf } from "../gpu/tensor.ts";
+import { isExact, SOURCE_BLOCKS, type SourceDtype, sourceRowBytes } from "../kernels/store_rows.ts";
+import type { ModelConfig } from "./config.ts";
+import { layoutOf, type LlamaParameters, LM_HEAD, mapSlots, type Slot } from "./weight_layout.ts";
+
+/** How weights are stored: `auto` is each tensor's own precision. */
+export type WeightChoice = "auto" | "f32" | "f16" | "q8" | "q4";
+
+/** Tensors that some checkpoints carry and nobody needs: tables that follow from the config. */
+const HARMLESS = /(^|\.)(rotary_emb\.inv_freq|attn\.masked_bias|attention\.bias)$/;
+
+/**
+ * Checks that a checkpoint has the tensors of the layout, with their shapes, in types that can be read, and no others.
+ *
+ * @throws {FormatError} At the first that is not so.
+ */
+export function checkTensors(
+  layout: LlamaParameters<Slot, Slot>,
+  { tensors, source }: Pick<Checkpoint, "tensors" | "source">,
+): void {
+  const needed = new Set<string>();
+  const check = (slot: Slot) => {
+    for (const { name, rows } of slot.tensors) {
+      needed.add(name);
+      const shape = slot.columns === 0 ? [rows] : [rows, slot.columns];
+      const entry = tensors.get(name);
+      if (entry === undefined) {
+        throw new FormatError(
+          source.name,
+          `Cannot load ${source.name}: tensor ${name} is missing, expected with shape [${shape.join(", ")}]`,
+          { code: "MissingTensor" },
+        );
+      }
+      checkTensor(name, entry, shape);
+    }
+  };
+  mapSlots(layout, check, check);
+  for (const [name, { file }] of tensors) {
+    const isTiedHead = layout.lmHead === layout.embedTokens && name === LM_HEAD;
+    if (needed.has(name) || isTiedHead || HARMLESS.test(name)) continue;
+    throw new FormatError(
+      file,
+      `Cannot load ${file}: it has the tensor ${name}, which a model of this config does not have`,
+      { code: "UnexpectedTensor" },
+    );
+  }
+}
+
+function checkTensor(name: string, { file, dtype, shape, begin, end }: TensorEntry, expected: readonly number[]): void {
+  const refuse = (why: string, code: string): never => {
+    throw new FormatError(file, `Cannot load tensor ${name} of ${file}: ${why}`, { code });
+  };
+  if (shape.length !== expected.length || shape.some((extent, i) => extent !== expected[i])) {
+    refuse(`shape is [${shape.join(", ")}], expected [${expected.join(", ")}]`, "Shape");
+  }
+  const known = Object.keys(SOURCE_BLOCKS).filter((type) => expected.length > 1 || isFloat(type as SourceDtype));
+  if (!known.includes(dtype)) refuse(`dtype is ${dtype}, expected one of ${known.join(", ")}`, "Dtype");
+  const columns = expected.at(-1)!;
+  if (columns % SOURCE_BLOCKS[dtype as SourceDtype].weights !== 0) {
+    refuse(`rows of ${columns} are no whole number of ${dtype} blocks`, "Shape");
+  }
+  const bytes = (expected.length > 1 ? expected[0]! : 1) * sourceRowBytes(dtype as SourceDtype, columns);
+  if (end - begin !== bytes) refuse(`it takes ${end - begin} bytes, expected ${bytes}`, "Shape");
+}
+
+function isFloat(dtype: SourceDtype): boolean {
+  return SOURCE_BLOCKS[dtype].weights === 1;
+}
+
+const OWN: Readonly<Record<SourceDtype, WeightFormat>> = {
+  F32: "f32",
+  F16: "f16",
+  BF16: "bf16",
+  Q8_0: "q8",
+  Q4_0: "q4",
+  Q4_1: "q4m",
+};
+
+/**
+ * The format that a matrix is stored in.
+ *
+ * 4-bit sources keep their own blocks under `q8` and `q4`: larger ones would hold the same values. bfloat16 stays what
+ * it is under `f16`, in the same 2 bytes: float16 would round its small values away and overflow on its large ones.
+ *
+ * @param dtypes Types of the tensors that are stacked.
+ * @param choice What was asked for.
+ * @param isVocabulary Whether it is embedding or head.
+ */
+export function formatOf(dtypes: readonly SourceDtype[], choice: WeightChoice, isVocabulary: boolean): WeightFormat {
+  const formats = dtypes.map((dtype): WeightFormat => {
+    if (choice === "auto") return OWN[dtype];
+    if (choice === "f32") return "f32";
+    if (choice === "f16") return dtype === "BF16" ? "bf16" : "f16";
+    if (dtype === "Q4_0" || dtype === "Q4_1") return OWN[dtype];
+    return choice === "q8" || isVocabulary ? "q8" : "q4";
+  });
+  const [format] = formats;
+  if (formats.every((other) => other === format)) return format!;
+  // Unlike tensors in one matrix: the smallest format that holds them all exactly.
+  const exact = (["q4m", "q8"] as const).find((common) => dtypes.every((dtype) => isExact(dtype, common)));
+  return exact ?? (choice === "q8" || choice === "q4" ? "q8" : "f32");
+}
+
+/**
+ * Bytes that `loadWeights` will allocate for the weights.
+ *
+ * @param config The model.
+ * @param checkpoint Its tensors; where it has none, the type that the config names is taken for all of them.
+ * @param choice How to store them.
+ * @param maxTensorBytes What one binding holds; it decides only about rounding. Default 128 MiB.
+ * @throws {FormatError} If there are tensors and they do not fit the config.
+ */
+export function planWeights(
+  config: ModelConfig,
+  checkpoint: Pick<Checkpoint, "tensors" | "source" | "format">,
+  choice: WeightChoice,
+  maxTensorBytes: number = 2 ** 27,
+): number {
+  const layout = layoutOf(config, checkpoint.format === "gguf");
+  if (checkpoint.format !== "none") checkTensors(layout, checkpoint);
+  const done = new Set<Slot>();
+  let bytes = 0;
+  const add = (slot: Slot) => {
+    if (done.has(slot)) return;
+    done.add(slot);
+    const dtypes = slot.tensors.map(({ name }) => checkpoint.tensors.get(name)?.dtype ?? config.dtype);
+    const format = formatOf(dtypes as SourceDtype[], choice, slot.isVocabulary);
+    bytes += slot.columns === 0
+      ? byteLengthOf("f32", [slot.rows])
+      : matrixBytes(slot.rows, slot.columns, format, maxTensorBytes);
+  };
+  mapSlots(layout, add, add);
+  return bytes;
+}

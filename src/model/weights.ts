@@ -1,0 +1,222 @@
+/**
+ * Streams a checkpoint's tensors from its files to the GPU. The host holds two pieces of the file and nothing else: one
+ * is being read while the GPU converts the other.
+ *
+ * @module
+ */
+import { FormatError } from "../errors.ts";
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { type Piece, type PieceRows, planPieces, type RowRange } from "../checkpoint/pieces.ts";
+import type { ModelSource } from "../checkpoint/source.ts";
+import type { Gpu } from "../gpu/device.ts";
+import { createMatrix, disposeMatrix, GROUP, type Matrix } from "../gpu/matrix.ts";
+import type { Recorder } from "../gpu/recorder.ts";
+import type { Tensor } from "../gpu/tensor.ts";
+import { type SourceDtype, sourceRowBytes, storeRows } from "../kernels/store_rows.ts";
+import type { ModelConfig } from "./config.ts";
+import { layoutOf, type LlamaParameters, mapSlots, type Slot } from "./weight_layout.ts";
+import { checkTensors, formatOf, type WeightChoice } from "./weight_plan.ts";
+import { readVector } from "./weight_vectors.ts";
+
+export { planWeights, type WeightChoice } from "./weight_plan.ts";
+
+/** A Llama's weights on the GPU; vectors are f32. */
+export type LlamaWeights = LlamaParameters<Matrix, Tensor>;
+
+/** How far loading is. */
+export interface LoadProgress {
+  /** The phase that this is about. */
+  readonly phase: "load";
+  /** Bytes of the files that are on the GPU. */
+  readonly loaded: number;
+  /** Bytes of the files to load. */
+  readonly total: number;
+  /** The file that was read last. */
+  readonly file: string;
+  /** The tensor that was read last. */
+  readonly tensor: string;
+}
+
+/** Choices of `loadWeights`. */
+export interface LoadWeightsOptions {
+  /** How weights are stored. Default "auto". */
+  readonly weights?: WeightChoice;
+  /** Stops between two pieces. */
+  readonly signal?: AbortSignal;
+  /** Called after each piece. */
+  readonly onProgress?: (progress: LoadProgress) => void;
+}
+
+/** Bytes of a piece: two on the host and one on the GPU are far below what a tab may use. */
+const PIECE_BYTES = 2 ** 23;
+
+/** Bytes handed to the GPU before the host waits for it: uploads are copies in memory until they are done. */
+const FLUSH_BYTES = 2 ** 26;
+
+/** One tensor and where it goes. */
+interface Stream extends RowRange {
+  readonly name: string;
+  readonly dtype: SourceDtype;
+  readonly target: Matrix | Tensor;
+  readonly rowOffset: number;
+  readonly halfDim: number;
+  readonly index: number;
+}
+
+/**
+ * Loads all weights.
+ *
+ * @param gpu Where to.
+ * @param config The model's shape, which the tensors have to match.
+ * @param checkpoint Where from.
+ * @throws {FormatError} If a tensor is missing, unexpected, of another shape or unreadable type, or holds values that
+ * the chosen format cannot.
+ * @throws {CapacityError} If the GPU cannot hold them.
+ */
+export async function loadWeights(
+  gpu: Gpu,
+  config: ModelConfig,
+  checkpoint: Checkpoint,
+  options: LoadWeightsOptions = {},
+): Promise<LlamaWeights> {
+  const { weights: choice = "auto", signal, onProgress } = options;
+  const layout = layoutOf(config, checkpoint.format === "gguf");
+  checkTensors(layout, checkpoint);
+  const streams: Stream[] = [];
+  const made: (Matrix | Tensor)[] = [];
+  const fill = <T extends Matrix | Tensor>(slot: Slot, target: T): T => {
+    made.push(target);
+    let rowOffset = 0;
+    for (const { name, rows, halfDim } of slot.tensors) {
+      const { file, begin, end, dtype } = checkpoint.tensors.get(name)!;
+      const range = slot.columns === 0
+        ? { rowBytes: end - begin, rows: 1 }
+        : { rowBytes: sourceRowBytes(dtype as SourceDtype, slot.columns), rows };
+      streams.push({
+        ...{ name, file, begin, dtype: dtype as SourceDtype, target, rowOffset, halfDim, index: streams.length },
+        ...range,
+      });
+      rowOffset += rows;
+    }
+    return target;
+  };
+  try {
+    const weights = mapSlots<Matrix, Tensor>(
+      layout,
+      (slot) => {
+        const dtypes = slot.tensors.map(({ name }) => checkpoint.tensors.get(name)!.dtype as SourceDtype);
+        const format = formatOf(dtypes, choice, slot.isVocabulary);
+        return fill(slot, createMatrix(gpu, slot.label, slot.rows, slot.columns, format));
+      },
+      (slot) => fill(slot, gpu.createTensor(slot.label, "f32", [slot.rows])),
+    );
+    await gpu.settle();
+    await stream(gpu, checkpoint.source, streams, signal, onProgress);
+    return weights;
+  } catch (error) {
+    for (const target of made) disposeTarget(target);
+    throw error;
+  }
+}
+
+/** Frees all weights. */
+export function disposeWeights(weights: LlamaWeights): void {
+  disposeMatrix(weights.embedTokens);
+  disposeMatrix(weights.lmHead);
+  weights.norm.dispose();
+  for (const layer of weights.layers) {
+    for (const target of Object.values(layer)) if (target !== undefined) disposeTarget(target);
+  }
+}
+
+function disposeTarget(target: Matrix | Tensor): void {
+  if ("parts" in target) disposeMatrix(target);
+  else target.dispose();
+}
+
+async function stream(
+  gpu: Gpu,
+  source: ModelSource,
+  streams: readonly Stream[],
+  signal: AbortSignal | undefined,
+  onProgress: LoadWeightsOptions["onProgress"],
+): Promise<void> {
+  const pieces = planPieces(streams, PIECE_BYTES);
+  const total = pieces.reduce((sum, { begin, end }) => sum + end - begin, 0);
+  // The next multiple of 4 is written too, and the word after that may be read.
+  const capacity = Math.ceil(Math.max(...pieces.map(({ begin, end }) => end - begin)) / 4) * 4;
+  const buffers = [new Uint8Array(capacity), new Uint8Array(capacity)] as const;
+  using staging = gpu.createTensor("file piece", "u32", [capacity / 4 + 1]);
+  using faults = gpu.createTensor("faults", "u32", [streams.length]);
+  const read = ({ file, begin, end }: Piece<Stream>, i: number) => source.read(file, begin, end, buffers[i % 2]!);
+  let loaded = 0;
+  let unflushed = 0;
+  let reading = read(pieces[0]!, 0);
+  for (const [i, piece] of pieces.entries()) {
+    const bytes = await reading;
+    signal?.throwIfAborted();
+    const next = pieces[i + 1];
+    if (next !== undefined) {
+      reading = read(next, i + 1);
+      // An error of this read belongs to the next turn, which may never come.
+      reading.catch(() => {});
+    }
+    const recorder = gpu.record();
+    for (const rows of piece.contents) place(gpu, recorder, rows, bytes, staging, faults);
+    if (recorder.steps.length > 0) {
+      gpu.upload(staging, new Uint8Array(buffers[i % 2]!.buffer, 0, Math.ceil(bytes.length / 4) * 4));
+    }
+    gpu.submit([recorder]);
+    loaded += bytes.length;
+    unflushed += bytes.length;
+    if (unflushed >= FLUSH_BYTES) {
+      await gpu.device.queue.onSubmittedWorkDone();
+      unflushed = 0;
+    }
+    onProgress?.({ phase: "load", loaded, total, file: piece.file, tensor: piece.contents.at(-1)!.range.name });
+  }
+  const words = new Uint32Array((await gpu.read(faults)).buffer);
+  const fault = streams.find(({ index }) => words[index] !== 0);
+  if (fault !== undefined) {
+    throw new FormatError(
+      fault.file,
+      `Cannot store tensor ${fault.name} of ${fault.file} as asked: it has values that are not finite or over 65504; ` +
+        "use weights f32",
+      { code: "Overflow" },
+    );
+  }
+}
+
+/** Hands one tensor's rows of a piece to the GPU. */
+function place(
+  gpu: Gpu,
+  recorder: Recorder,
+  { range, firstRow, rows, offset }: PieceRows<Stream>,
+  bytes: Uint8Array<ArrayBuffer>,
+  staging: Tensor,
+  faults: Tensor,
+): void {
+  const { dtype, target, rowOffset, halfDim, index, rowBytes } = range;
+  const data = bytes.subarray(offset, offset + rows * rowBytes);
+  if (!("parts" in target)) {
+    gpu.upload(target, readVector(data, dtype, halfDim), rowOffset * 4);
+  } else if (halfDim === 0 && dtype.toLowerCase() === target.format && target.columns % GROUP === 0) {
+    // The file's bytes are the matrix's bytes.
+    for (const part of target.parts) {
+      const begin = Math.max(rowOffset + firstRow, part.rowBegin);
+      const end = Math.min(rowOffset + firstRow + rows, part.rowBegin + part.rows);
+      if (begin >= end) continue;
+      const skipped = begin - rowOffset - firstRow;
+      gpu.upload(
+        part.weight,
+        data.subarray(skipped * rowBytes, (skipped + end - begin) * rowBytes),
+        (begin - part.rowBegin) * rowBytes,
+      );
+    }
+  } else {
+    storeRows(recorder, {
+      ...{ source: staging, sourceByte: offset, dtype, firstRow, nRows: rows },
+      ...{ matrix: target, rowOffset, halfDim, faults, faultIndex: index },
+    });
+  }
+}

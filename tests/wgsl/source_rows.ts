@@ -1,0 +1,106 @@
+/**
+ * Random rows of every source type for the kernels that store weights, and the stored result read back.
+ *
+ * @module
+ */
+import { createMatrix, disposeMatrix, GROUP, type WeightFormat } from "../../src/gpu/matrix.ts";
+import { SOURCE_BLOCKS, type SourceDtype, sourceRowBytes, storeRows } from "../../src/kernels/store_rows.ts";
+import type { StoredWeights } from "../reference/weight_formats.ts";
+import { gpu, random } from "./fixture.ts";
+
+/** Rows and columns: whole groups and broken ones, odd numbers of groups, one row and many. */
+export const SHAPES: readonly (readonly [number, number])[] = [[1, 40], [97, 96], [1025, 32], [8, 576], [3, 1000]];
+
+/** The shapes that `dtype` can have: blocks are never broken. */
+export function shapesOf(dtype: SourceDtype): readonly (readonly [number, number])[] {
+  return SHAPES.filter(([, columns]) => columns % SOURCE_BLOCKS[dtype].weights === 0);
+}
+
+/** Random rows with weights of about [-0.25, 0.25]; a first row of zeros where there are several. */
+export function randomRows(dtype: SourceDtype, rows: number, columns: number, seed: number): Uint8Array<ArrayBuffer> {
+  const next = random(seed);
+  const rowBytes = sourceRowBytes(dtype, columns);
+  const bytes = new Uint8Array(rows * rowBytes);
+  const view = new DataView(bytes.buffer);
+  const { bytes: step } = SOURCE_BLOCKS[dtype];
+  for (let at = rows > 1 ? rowBytes : 0; at < bytes.length; at += step) {
+    // A cube has the long tail that real weights have.
+    const value = next() ** 3 / 4;
+    if (dtype === "F32") view.setFloat32(at, value, true);
+    else if (dtype === "F16") view.setFloat16(at, value, true);
+    else if (dtype === "BF16") view.setUint16(at, new Uint32Array(Float32Array.of(value).buffer)[0]! >>> 16, true);
+    else {
+      for (let i = 2; i < step; i++) bytes[at + i] = (next() + 1) * 128;
+      view.setFloat16(at, next() / (dtype === "Q8_0" ? 512 : 32), true);
+      if (dtype === "Q4_1") view.setFloat16(at + 2, next() / 4, true);
+    }
+  }
+  return bytes;
+}
+
+/** How to store rows. */
+export interface StoreCase {
+  /** Type of the source. */
+  readonly dtype: SourceDtype;
+  /** Bytes of the rows. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Weights of a row. */
+  readonly columns: number;
+  /** Format of the matrix. */
+  readonly format: WeightFormat;
+  /** Where the rows begin in the piece, in bytes. Default 0. */
+  readonly sourceByte?: number;
+  /** Rows of the matrix before and after the tensor's own. Default 0. */
+  readonly otherRows?: number;
+  /** Rows stored by one dispatch. Default: all. */
+  readonly step?: number;
+  /** Rows of a part of the matrix. Default: all. */
+  readonly partRows?: number;
+  /** Half of headDim where rows are interleaved pairs. Default 0. */
+  readonly halfDim?: number;
+}
+
+/** Stores the rows on the GPU and reads the matrix back. `fault` is what the kernel noted. */
+export async function store(
+  { dtype, bytes, columns, format, sourceByte = 0, otherRows = 0, step, partRows, halfDim = 0 }: StoreCase,
+): Promise<StoredWeights & { readonly fault: number }> {
+  const rowBytes = sourceRowBytes(dtype, columns);
+  const nRows = bytes.length / rowBytes;
+  const rows = nRows + 2 * otherRows;
+  const groups = Math.ceil(columns / GROUP);
+  const most = partRows ?? rows;
+  const made = Array.from({ length: Math.ceil(rows / most) }, (_, i) => {
+    const count = Math.min(most, rows - i * most);
+    return { ...createMatrix(gpu, "stored", count, columns, format).parts[0]!, rowBegin: i * most };
+  });
+  const matrix = { rows, columns, groups, format, parts: made };
+  const piece = new Uint8Array(Math.ceil((sourceByte + bytes.length) / 4) * 4 + 4);
+  piece.set(bytes, sourceByte);
+  using source = gpu.tensorOf("piece", "u32", [piece.length / 4], piece);
+  using faults = gpu.createTensor("faults", "u32", [3]);
+  const recorder = gpu.record();
+  for (let firstRow = 0; firstRow < nRows; firstRow += step ?? nRows) {
+    storeRows(recorder, {
+      ...{ source, sourceByte: sourceByte + firstRow * rowBytes, dtype, firstRow },
+      ...{ nRows: Math.min(step ?? nRows, nRows - firstRow), matrix, rowOffset: otherRows, halfDim },
+      ...{ faults, faultIndex: 1 },
+    });
+  }
+  gpu.submit([recorder]);
+  const fault = new Uint32Array((await gpu.read(faults)).buffer)[1]!;
+  const weight: number[][] = [];
+  const scales: number[][] = [];
+  for (const part of matrix.parts) {
+    weight.push([...new Uint32Array((await gpu.read(part.weight)).buffer)]);
+    scales.push([...new Uint32Array((await gpu.read(part.scales)).buffer)]);
+  }
+  disposeMatrix(matrix);
+  return {
+    format,
+    rows,
+    columns,
+    weight: Uint32Array.from(weight.flat()),
+    scales: Uint32Array.from(scales.flat()),
+    fault,
+  };
+}

@@ -1,0 +1,87 @@
+// Quantises weights of any source dtype to q4: of eight scales, the one with the smallest squared error.
+//
+//   m = the weight of largest magnitude, with its sign
+//   d = f16(m / c) for c in {-5.5, -6, ..., -9}, q = clamp(round(w / d), -8, 7), smallest sum of (w - d q)^2
+//
+// Signed, because -8 has no counterpart: the largest weight gets it. Clipping a lone outlier often serves the other 31.
+// Grid: one invocation for two groups, whose scales share a word, 64 to a workgroup.
+// After formats/source.wgsl, formats/source_<dtype>.wgsl and formats/fault.wgsl.
+
+@group(0) @binding(1) var<storage, read_write> weight: array<vec4u>;  // (part_rows, groups) of 32 nibbles
+@group(0) @binding(2) var<storage, read_write> scales: array<u32>;  // (part_rows, ceil(groups / 2)) of two f16
+@group(0) @binding(3) var<storage, read_write> faults: array<atomic<u32>>;  // (n_tensors), 1 where a value did not fit
+@group(0) @binding(4) var<uniform> params: Params;
+
+// The component of largest magnitude, with its sign.
+fn extreme(values: array<vec4f, 8>) -> f32 {
+  var highest = values[0];
+  var lowest = values[0];
+  for (var i = 1; i < 8; i++) { // @unroll
+    highest = max(highest, values[i]);
+    lowest = min(lowest, values[i]);
+  }
+  let high = max(max(highest.x, highest.y), max(highest.z, highest.w));
+  let low = min(min(lowest.x, lowest.y), min(lowest.z, lowest.w));
+  return select(low, high, high >= -low);
+}
+
+// f16 bits of m / c, never so small that it vanishes.
+fn scale_bits(m: f32, c: f32) -> u32 {
+  let magnitude = max(abs(m / c), 5.9604645e-8);
+  return pack2x16float(vec2f(select(magnitude, -magnitude, m * c < 0.0), 0.0));
+}
+
+fn quantize(value: vec4f, inverse: f32) -> vec4f {
+  return clamp(round(value * inverse), vec4f(-8.0), vec4f(7.0));
+}
+
+fn pack_nibbles(q: vec4f) -> u32 {
+  let nibbles = vec4u(q + 8.0);
+  return nibbles.x | (nibbles.y << 8u) | (nibbles.z << 16u) | (nibbles.w << 24u);
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+  let pairs = (params.groups + 1u) / 2u;
+  let place = locate(id.x, pairs);
+  if (place.outside) {
+    return;
+  }
+  var scale = 0u;
+  for (var i = 0; i < 2; i++) { // @unroll
+    let group = place.item * 2u + i;
+    if (group < params.groups) {
+      let values = load_group(place.byte, group);
+      if (overflows(values)) {
+        return;
+      }
+      let m = extreme(values);
+      var best_bits = 0u;
+      var best_error = 3.4e38;
+      for (var c = -5.5; c >= -9.0; c -= 0.5) {
+        let bits = scale_bits(m, c);
+        let d = unpack2x16float(bits).x;
+        let inverse = 1.0 / d;
+        var errors = vec4f(0.0);
+        for (var j = 0; j < 8; j++) { // @unroll
+          let rest = values[j] - d * quantize(values[j], inverse);
+          errors += rest * rest;
+        }
+        let error = errors.x + errors.y + errors.z + errors.w;
+        if (error < best_error) {
+          best_error = error;
+          best_bits = bits;
+        }
+      }
+      let inverse = 1.0 / unpack2x16float(best_bits).x;
+      var words: vec4u;
+      for (var j = 0; j < 4; j++) { // @unroll
+        words[j] = pack_nibbles(quantize(values[j * 2u], inverse)) |
+          (pack_nibbles(quantize(values[j * 2u + 1u], inverse)) << 4u);
+      }
+      weight[place.row * params.groups + group] = words;
+      scale |= best_bits << (i * 16u);
+    }
+  }
+  scales[place.row * pairs + place.item] = scale;
+}
