@@ -73,7 +73,7 @@ async function openSkein(): Promise<{ contestant: Contestant; tokens: readonly n
   const model = await loadModel(modelPath, { contextLength: 2048 });
   const loadMs = performance.now() - started;
   const excerpt = await Deno.readTextFile(new URL("../tests/testdata/pg19/keith_of_the_border.txt", import.meta.url));
-  const { tokens } = { tokens: Array.from(model.tokenizer.encode(excerpt).slice(0, promptTokens)) };
+  const tokens = Array.from(model.tokenizer.encode(excerpt).slice(0, promptTokens));
   const contestant: Contestant = {
     name: "Skein",
     device: model.deviceName,

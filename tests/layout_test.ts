@@ -13,9 +13,6 @@ const SKIPPED = /^(\.git|node_modules|dist|wasm\/(target|pkg|fuzz\/(target|corpu
 /** Suffixes of kernels that compute the same in another way and share a test. */
 const VARIANT = /_(direct|shared|subgroup)$/;
 
-/** Modules without a test of their own name, and the test that covers them. */
-const COVERED_BY: Readonly<Record<string, string>> = {};
-
 async function filesBelow(path: string = ""): Promise<string[]> {
   const found: string[] = [];
   for await (const { name, isDirectory } of Deno.readDir(new URL(path, ROOT))) {
@@ -32,24 +29,63 @@ const read = (path: string) => Deno.readTextFile(new URL(path, ROOT));
 const kernelNames = files.flatMap((path) => /^wgsl\/(\w+)\.wgsl$/.exec(path)?.[1] ?? []);
 const declarations = await kernelDeclarations();
 
-Deno.test("every kernel file has a test of its name, which compares it with a twin", async () => {
+/** The modules that a module names, by import or as a file to run. */
+async function namedBy(path: string): Promise<string[]> {
+  const named = [...(await read(path)).matchAll(/"(\.\.?\/[^"\s]+\.ts)"/g)].map(([, relative]) =>
+    new URL(relative!, `file:///${path}`).pathname.slice(1)
+  );
+  return named.filter((name) => files.includes(name));
+}
+
+const graph = new Map<string, string[]>();
+for (const path of files.filter((path) => path.endsWith(".ts"))) graph.set(path, await namedBy(path));
+
+/** What is reached from a module through modules of which `through` is true. */
+function reachedFrom(start: string, through: (path: string) => boolean): Set<string> {
+  const reached = new Set<string>();
+  const waiting = [start];
+  for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
+    for (const next of graph.get(path) ?? []) {
+      if (reached.has(next)) continue;
+      reached.add(next);
+      if (through(next)) waiting.push(next);
+    }
+  }
+  return reached;
+}
+
+Deno.test("every kernel file has a test of its name, which compares it with a twin", () => {
   const missing: string[] = [];
   for (const name of kernelNames) {
     const test = `tests/wgsl/${name.replace(VARIANT, "")}_test.ts`;
+    const reached = reachedFrom(test, (path) => path.startsWith("tests/wgsl/"));
     if (!files.includes(test)) missing.push(`${name}.wgsl has no ${test}`);
-    else if (!/from "\.\.\/reference\/\w+\.ts"/.test(await read(test))) missing.push(`${test} imports no twin`);
+    else if (![...reached].some((path) => path.startsWith("tests/reference/"))) missing.push(`${test} imports no twin`);
   }
   assertEquals(missing, []);
 });
 
-Deno.test("every module under src has a test of its name", () => {
-  const missing = files.filter((path) => path.startsWith("src/") && path.endsWith(".ts")).filter((path) => {
-    const mirrored = path.replace(/^src\//, "tests/").replace(/\.ts$/, "_test.ts");
+Deno.test("every twin is used by a test", () => {
+  const used = new Set(
+    files.filter((path) => path.endsWith("_test.ts")).flatMap((
+      path,
+    ) => [...reachedFrom(path, (next) => next.startsWith("tests/"))]),
+  );
+  assertEquals(files.filter((path) => path.startsWith("tests/reference/") && !used.has(path)), []);
+});
+
+Deno.test("every module under src is reached by a test of its room", () => {
+  const tested = new Set<string>();
+  for (const test of files.filter((path) => path.endsWith("_test.ts"))) {
+    const room = test.replace(/^tests\/([^/]*)\/.*$/, "$1");
     // Kernels' TypeScript sides are tested with the kernels.
-    const kernelTest = path.replace(/^src\/kernels\//, "tests/wgsl/").replace(/\.ts$/, "_test.ts");
-    return ![mirrored, kernelTest, COVERED_BY[path]].some((test) => test !== undefined && files.includes(test));
-  });
-  assertEquals(missing, []);
+    const rooms = [`src/${room === "wgsl" ? "kernels" : room}/`, `tests/${room}/`];
+    const inside = (path: string) => rooms.some((folder) => path.startsWith(folder));
+    for (const path of reachedFrom(test, inside)) if (inside(path)) tested.add(path);
+    if (!test.slice(6).includes("/")) { for (const path of reachedFrom(test, () => false)) tested.add(path); }
+  }
+  const modules = files.filter((path) => /^src\/.*\.ts$/.test(path));
+  assertEquals(modules.filter((path) => !tested.has(path)), []);
 });
 
 Deno.test("every test mirrors something that exists", () => {

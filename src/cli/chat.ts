@@ -37,7 +37,7 @@ export const chat: Command<typeof options> = defineCommand({
       if (line.trim() !== "") {
         const answering = renewSignal();
         if (template === undefined) {
-          session.append(model.tokenizer.encode(session.length === 0 ? line : `\n${line}`, session.length === 0));
+          session.append(session.length === 0 ? line : `\n${line}`);
         } else {
           history.push({ role: "user", content: line });
           await feed(model, session, template, history);
@@ -68,12 +68,12 @@ async function feed(model: Model, session: Session, template: string, history: r
   const specialTokens = { bos_token: spelling(bosId), eos_token: spelling(eosId) };
   const rendered = await renderChat({ template, messages: history, specialTokens });
   // Templates write special tokens themselves.
-  const tokens = model.tokenizer.encode(rendered, false);
+  const tokens = model.tokenizer.encode(rendered, { addSpecialTokens: false });
   const held = session.tokens;
   let same = 0;
   while (same < held.length && same < tokens.length && held[same] === tokens[same]) same++;
   session.truncate(same);
-  session.append(tokens.subarray(same));
+  session.append(tokens.slice(same));
 }
 
 /** Lines of a stream without their ends, until it ends or the signal in force while waiting aborts. */

@@ -3,7 +3,9 @@
  *
  * @module
  */
-import { loadModel, type LoadOptions, type Model } from "../../mod.ts";
+import { loadModel, type LoadOptions, type Model, type Tokenizer } from "../../mod.ts";
+import { openCheckpoint } from "../checkpoint/checkpoint.ts";
+import { denoSource } from "../checkpoint/deno_source.ts";
 import { resolvePath } from "./command.ts";
 import { bytes, choice, flag, integer, type Option, UsageError, type Values } from "./options.ts";
 import type { Terminal } from "./terminal.ts";
@@ -81,6 +83,21 @@ export async function openModel(
       terminal.progress(`${phase}${share}`);
     },
   });
-  for (const note of model.notes) terminal.note(note);
+  const { contextLength, config: { maxPositionEmbeddings }, rope } = model;
+  if (contextLength > maxPositionEmbeddings && values["rope-scaling"] === undefined) {
+    terminal.note(
+      `note: the context length ${contextLength} is over the model's own ${maxPositionEmbeddings} (RoPE scaling ${rope.type})`,
+    );
+  }
   return model;
+}
+
+/** Opens a model's tokenizer alone, which needs no GPU. */
+export async function openTokenizer(source: string): Promise<Tokenizer> {
+  const files = await denoSource(resolvePath(source));
+  try {
+    return await (await openCheckpoint(files)).tokenizer();
+  } finally {
+    files.close();
+  }
 }

@@ -3,17 +3,8 @@
  *
  * @module
  */
-import { loadTokenizer } from "../../mod.ts";
-import {
-  type Command,
-  defineCommand,
-  expectPositionals,
-  readJsonFile,
-  readTextFile,
-  resolvePath,
-  tokenIds,
-} from "./command.ts";
-import { jsonOption } from "./loading.ts";
+import { type Command, defineCommand, expectPositionals, readJsonFile, readTextFile, tokenIds } from "./command.ts";
+import { jsonOption, openTokenizer } from "./loading.ts";
 import { flag, text, UsageError } from "./options.ts";
 
 const options = {
@@ -39,9 +30,9 @@ export const tokenize: Command<typeof options> = defineCommand({
     const inputs = texts !== undefined
       ? stringsOf(texts, await readJsonFile("--texts", texts))
       : [file !== undefined ? await readTextFile("--file", file) : inline];
-    using tokenizer = await loadTokenizer(resolvePath(source));
+    using tokenizer = await openTokenizer(source);
     const results = inputs.map((input) => {
-      const tokens = [...tokenizer.encode(input, !values["no-special-tokens"])];
+      const tokens = [...tokenizer.encode(input, { addSpecialTokens: !values["no-special-tokens"] })];
       return { tokens, pieces: tokens.map((id) => tokenizer.piece(id) ?? null) };
     });
     if (values.json) terminal.json(texts === undefined ? results[0] : results);
@@ -59,7 +50,7 @@ export const detokenize: Command<typeof detokenizeOptions> = defineCommand({
   run: async ({ positionals, values, terminal }) => {
     const [source, list] = expectPositionals(positionals, ["MODEL", "IDS"]) as [string, string];
     const ids = parseIds(list);
-    using tokenizer = await loadTokenizer(resolvePath(source));
+    using tokenizer = await openTokenizer(source);
     for (const [index, id] of ids.entries()) {
       if (id >= tokenizer.vocabSize) {
         throw new UsageError(
@@ -67,7 +58,7 @@ export const detokenize: Command<typeof detokenizeOptions> = defineCommand({
         );
       }
     }
-    const text = tokenizer.decode(Uint32Array.from(ids), false);
+    const text = tokenizer.decode(ids, { skipSpecialTokens: false });
     if (values.json) terminal.json({ text });
     else terminal.write(`${text}\n`);
   },

@@ -19,7 +19,10 @@ function hasApt(): boolean {
 
 /** True if the packages may be installed: by root, who is asked first where there is somebody to ask. */
 function mayInstall(): boolean {
-  if (Deno.build.os !== "linux" || Deno.uid() !== 0 || !hasApt()) return false;
+  if (Deno.build.os !== "linux") return false;
+  // Whoever starts this without the permission to tell who the user is does not want anything installed.
+  if (Deno.permissions.querySync({ name: "sys", kind: "uid" }).state !== "granted") return false;
+  if (Deno.uid() !== 0 || !hasApt()) return false;
   if (!Deno.stdin.isTerminal() || !Deno.stderr.isTerminal()) return true;
   return confirm(`skein: No WebGPU adapter found. Install ${PACKAGES.join(" and ")} (a software adapter) now?`);
 }
@@ -50,5 +53,9 @@ if (command === undefined) {
   console.error("skein: Expected a command to run");
   Deno.exit(1);
 }
-const { code } = await new Deno.Command(command, { args, stdin: "inherit" }).spawn().status;
+// The command's own `deno` must be this one: what npx puts on the path is a wrapper that hands no signals on.
+const separator = Deno.build.os === "windows" ? ";" : ":";
+const folder = Deno.execPath().replace(/[\\/][^\\/]*$/, "");
+const env = { PATH: `${folder}${separator}${Deno.env.get("PATH") ?? ""}` };
+const { code } = await new Deno.Command(command, { args, env }).spawn().status;
 Deno.exit(code);

@@ -1,0 +1,45 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { PG_NANO, skein } from "./skein_process.ts";
+
+const YARN_7B = PG_NANO.replace(/[^/]*$/, "yarn-llama-2-7b-64k");
+
+Deno.test("inspect --json shows config, rope, tensors and plan", async () => {
+  const { code, stdout } = await skein(["inspect", PG_NANO, "--json"]);
+  assertEquals(code, 0);
+  const { config, rope, tensors, plan } = JSON.parse(stdout);
+  assertEquals([config.nLayers, config.nHeads, config.nKvHeads, config.vocabSize], [6, 4, 2, 4096]);
+  assertEquals([rope.type, rope.source, rope.inv_freq.length], ["yarn", "rope_scaling", 32]);
+  assert(Math.abs(rope.attention_factor - (0.1 * Math.log(8) + 1)) < 1e-6);
+  assertEquals(tensors.length, 1 + 6 * 9 + 1);
+  assertEquals(tensors.find(({ name }: { name: string }) => name === "model.embed_tokens.weight"), {
+    name: "model.embed_tokens.weight",
+    dtype: "F16",
+    shape: [4096, 256],
+  });
+  for (const row of plan) {
+    assertEquals(row.total_bytes, row.weights_bytes + row.kv_bytes + row.scratch_bytes);
+    assertEquals(row.context_length, 2048);
+  }
+});
+
+Deno.test("inspect plans a model whose weights are not there yet", async () => {
+  const { code, stdout } = await skein(["inspect", YARN_7B, "--json"]);
+  assertEquals(code, 0);
+  const { rope, tensors, plan } = JSON.parse(stdout);
+  assertEquals([rope.type, tensors], ["yarn", []]);
+  // 6,738,415,616 parameters; half-precision keys and values of 32 layers of 4096 for 65,536 tokens.
+  assert(plan[0].weights_bytes >= 6738415616 * 2 && plan[0].weights_bytes < 6738415616 * 2.02);
+  assertEquals(plan[0].kv_bytes, 2 * 32 * 4096 * 65536 * 2);
+});
+
+Deno.test("inspect says what does not fit in --memory-limit", async () => {
+  const { stdout } = await skein(["inspect", PG_NANO, "--memory-limit", "1MB", "--json"]);
+  assert(JSON.parse(stdout).plan.every(({ fits }: { fits: boolean }) => fits === false));
+});
+
+Deno.test("inspect without --json prints a table", async () => {
+  const { code, stdout } = await skein(["inspect", PG_NANO]);
+  assertEquals(code, 0);
+  assertStringIncludes(stdout, "yarn from rope_scaling, attention factor 1.2079");
+  assertStringIncludes(stdout, "MiB");
+});
