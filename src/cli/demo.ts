@@ -6,7 +6,6 @@
  * @module
  */
 import { inspectModel, loadModel } from "../../mod.ts";
-import { chooseBackend } from "./adapter.ts";
 import { planTable } from "./inspect.ts";
 import { keyLine, passkeyPrompt, QUESTION } from "./passkey_prompt.ts";
 
@@ -37,7 +36,6 @@ async function ask(name: string, key: string, ropeScaling?: "none"): Promise<boo
 }
 
 async function main(): Promise<number> {
-  chooseBackend();
   const key = Deno.args[0] ?? "14577";
   if (!/^[1-9]\d{4}$/.test(key)) {
     console.error(`skein: Cannot hide ${JSON.stringify(key)}: expected a number of five digits`);

@@ -8,7 +8,7 @@
  * @module
  */
 import manifest from "../../deno.json" with { type: "json" };
-import { chooseBackend } from "./adapter.ts";
+import { chooseBackend } from "./backend.ts";
 import { chat } from "./chat.ts";
 import type { Command } from "./command.ts";
 import { generate } from "./generate.ts";

@@ -4,9 +4,15 @@
  *
  * @module
  */
-import { chooseBackend, DRIVER_PACKAGES, hasAdapter } from "./adapter.ts";
+import { NO_ADAPTER } from "../gpu/adapter.ts";
+import { chooseBackend } from "./backend.ts";
 
 const PACKAGES = ["mesa-vulkan-drivers", "libvulkan1"];
+
+async function hasAdapter(): Promise<boolean> {
+  // Deno rejects instead of resolving to null where the loader finds no driver at all.
+  return await navigator.gpu.requestAdapter().catch(() => null) !== null;
+}
 
 /** True on Debian, Ubuntu and what is derived from them. */
 function hasApt(): boolean {
@@ -42,10 +48,7 @@ async function install(): Promise<boolean> {
 
 chooseBackend();
 if (!await hasAdapter() && !(mayInstall() && await install())) {
-  const remedy = Deno.build.os === "linux"
-    ? `install a Vulkan driver (without a GPU: ${DRIVER_PACKAGES})`
-    : "update the graphics driver";
-  console.error(`skein: No WebGPU adapter found: ${remedy}`);
+  console.error(`skein: ${NO_ADAPTER}`);
   Deno.exit(1);
 }
 const [command, ...args] = Deno.args;

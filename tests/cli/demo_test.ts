@@ -5,10 +5,7 @@ const TESTDATA = new URL("../testdata", import.meta.url).pathname;
 
 async function demo(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   const { code, stdout, stderr } = await new Deno.Command("deno", {
-    args: [
-      ...["run", "-q", "--no-prompt", `--allow-read=${TESTDATA}`, "--allow-env=DENO_WEBGPU_BACKEND,XDG_RUNTIME_DIR"],
-      ...[DEMO, ...args],
-    ],
+    args: ["run", "-q", "--no-prompt", `--allow-read=${TESTDATA}`, DEMO, ...args],
   }).output();
   return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
 }
