@@ -3,9 +3,10 @@
  *
  * @module
  */
+import { assert } from "@std/assert";
 import { createMatrix, disposeMatrix, GROUP, type WeightFormat } from "../../src/gpu/matrix.ts";
 import { SOURCE_BLOCKS, type SourceDtype, sourceRowBytes, storeRows } from "../../src/kernels/store_rows.ts";
-import type { StoredWeights } from "../reference/weight_formats.ts";
+import { decodeWeights, type StoredWeights } from "../reference/weight_formats.ts";
 import { gpu, random } from "./fixture.ts";
 
 /** Rows and columns: whole groups and broken ones, odd numbers of groups, one row and many. */
@@ -103,4 +104,12 @@ export async function store(
     scales: Uint32Array.from(scales.flat()),
     fault,
   };
+}
+
+/** Fails unless the weights that fill the last group of each row are zero. */
+export function assertPaddingIsZero(stored: StoredWeights): void {
+  const padded = Math.ceil(stored.columns / GROUP) * GROUP;
+  const all = decodeWeights({ ...stored, columns: padded });
+  const tail = all.filter((_, i) => i % padded >= stored.columns);
+  assert(tail.every((value) => value === 0), "Padding is not zero");
 }

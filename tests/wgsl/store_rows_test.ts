@@ -1,0 +1,61 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { isExact } from "../../src/kernels/store_rows.ts";
+import { decodeRows } from "../reference/source_rows.ts";
+import { decodeWeights } from "../reference/weight_formats.ts";
+import { randomRows, store } from "./source_rows.ts";
+
+const COLUMNS = 64;
+
+/** Rows of heads of `headDim` from interleaved pairs (2j, 2j + 1) to halves (j, j + headDim / 2). */
+function halves(weights: Float64Array, headDim: number): Float64Array {
+  const rows = weights.length / COLUMNS;
+  const out = new Float64Array(weights.length);
+  for (let row = 0; row < rows; row++) {
+    const within = row % headDim;
+    const to = row - within + (within < headDim / 2 ? 2 * within : 2 * (within - headDim / 2) + 1);
+    out.set(weights.subarray(to * COLUMNS, (to + 1) * COLUMNS), row * COLUMNS);
+  }
+  return out;
+}
+
+for (const [dtype, format] of [["F32", "f32"], ["F16", "f16"], ["Q8_0", "q8"], ["Q4_1", "q4m"]] as const) {
+  Deno.test(`storeRows() puts interleaved ${dtype} rows into halves of heads`, async () => {
+    const headDim = 20;
+    const bytes = randomRows(dtype, 5 * headDim, COLUMNS, 1);
+    const exact = halves(decodeRows(bytes, dtype, COLUMNS), headDim);
+    // Steps cut heads, and parts cut them elsewhere.
+    for (const cuts of [{}, { step: 7 }, { partRows: 32 }, { step: 33, partRows: 11 }]) {
+      const stored = await store({ dtype, bytes, columns: COLUMNS, format, halfDim: headDim / 2, ...cuts });
+      assertEquals(decodeWeights(stored), exact);
+    }
+  });
+
+  Deno.test(`storeRows() leaves other rows of the matrix alone when it stores ${dtype}`, async () => {
+    const bytes = randomRows(dtype, 97, COLUMNS, 2);
+    for (const cuts of [{}, { step: 10 }, { partRows: 64, step: 50 }]) {
+      const stored = await store({ dtype, bytes, columns: COLUMNS, format, otherRows: 3, ...cuts });
+      const none = new Float64Array(3 * COLUMNS);
+      assertEquals([...decodeWeights(stored)], [...none, ...decodeRows(bytes, dtype, COLUMNS), ...none]);
+    }
+  });
+}
+
+Deno.test("storeRows() refuses a format that would invent a minimum", async () => {
+  const bytes = randomRows("F32", 1, COLUMNS, 1);
+  await assertRejects(
+    () => store({ dtype: "F32", bytes, columns: COLUMNS, format: "q4m" }),
+    TypeError,
+    "Cannot store F32 weights as q4m",
+  );
+});
+
+Deno.test("isExact() is true where no precision is lost", () => {
+  assertEquals(isExact("BF16", "f32"), true);
+  assertEquals(isExact("BF16", "bf16"), true);
+  assertEquals(isExact("BF16", "f16"), false);
+  assertEquals(isExact("F32", "f16"), false);
+  assertEquals(isExact("Q4_0", "q8"), true);
+  assertEquals(isExact("Q4_1", "q8"), false);
+  assertEquals(isExact("Q4_0", "q4m"), true);
+  assertEquals(isExact("F16", "q4m"), false);
+});
