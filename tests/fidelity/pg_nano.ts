@@ -75,7 +75,7 @@ export async function* measurePasskey(data: string): AsyncGenerator<Measure> {
     const differing: string[] = [];
     let found = 0;
     for (const trial of trials) {
-      const answer = await complete(model, passkeyPrompt(trial));
+      const { text: answer } = await model.generate(passkeyPrompt(trial), { maxTokens: ANSWER_TOKENS }).result;
       const hit = answer.startsWith(` ${trial.key}`);
       found += Number(hit);
       if (hit !== trial.found.includes(name)) differing.push(`${trial.length}/${trial.depth.toFixed(2)}: "${answer}"`);
@@ -114,12 +114,6 @@ async function windowPerplexity(model: Model, windows: number[][], length: numbe
     counted.push(...logprobs.slice(-COUNTED));
   }
   return perplexityOf(counted);
-}
-
-async function complete(model: Model, prompt: string): Promise<string> {
-  let answer = "";
-  for await (const { text } of model.generate(prompt, { maxTokens: ANSWER_TOKENS })) answer += text;
-  return answer;
 }
 
 /** The prompt of jquesnelle/yarn's eval/passkey.py, its filler cut by characters. */
