@@ -1,0 +1,81 @@
+//! Regular expressions that come from a tokenizer file: their matching is bounded, and running into the bound is
+//! an error. The `tokenizers` crate would silently stop splitting there and give other token ids.
+
+use crate::error::{quote, CoreError, Result};
+use tokenizers::pattern::{Invert, Pattern};
+use tokenizers::{NormalizedString, Offsets, SplitDelimiterBehavior};
+
+/// Backtracking steps allowed for one match.
+const BACKTRACK_LIMIT: usize = 1_000_000;
+/// Longest expression that is compiled.
+const MAX_PATTERN_BYTES: usize = 16 << 10;
+/// Largest compiled automaton.
+const MAX_COMPILED_BYTES: usize = 32 << 20;
+
+/// A bounded regular expression.
+#[derive(Debug)]
+pub struct BoundedRegex {
+    regex: fancy_regex::Regex,
+}
+
+impl BoundedRegex {
+    /// Compiles an expression, with the syntax of the `fancy-regex` crate.
+    pub fn new(pattern: &str) -> Result<Self> {
+        if pattern.len() > MAX_PATTERN_BYTES {
+            return Err(CoreError::TooLarge(format!(
+                "Regular expression is above {MAX_PATTERN_BYTES} bytes: {}",
+                pattern.len()
+            )));
+        }
+        let regex = fancy_regex::RegexBuilder::new(pattern)
+            .backtrack_limit(BACKTRACK_LIMIT)
+            .delegate_size_limit(MAX_COMPILED_BYTES)
+            .delegate_dfa_size_limit(MAX_COMPILED_BYTES)
+            .build()
+            .map_err(|error| {
+                CoreError::Malformed(format!("Regular expression {} is not valid: {error}", quote(pattern)))
+            })?;
+        Ok(Self { regex })
+    }
+
+    /// Splits a text at the matches, or with `invert` at what lies between them.
+    pub fn split(
+        &self,
+        text: &NormalizedString,
+        behavior: SplitDelimiterBehavior,
+        invert: bool,
+    ) -> tokenizers::Result<Vec<NormalizedString>> {
+        if invert {
+            text.split(Invert(self), behavior)
+        } else {
+            text.split(self, behavior)
+        }
+    }
+}
+
+impl Pattern for &BoundedRegex {
+    fn find_matches(&self, inside: &str) -> tokenizers::Result<Vec<(Offsets, bool)>> {
+        if inside.is_empty() {
+            return Ok(vec![((0, 0), false)]);
+        }
+        let mut splits = Vec::new();
+        let mut previous = 0;
+        for found in self.regex.find_iter(inside) {
+            let found = found.map_err(|_| {
+                CoreError::RegexLimit(format!(
+                    "Regular expression {} runs past its limit on this text, after byte {previous}",
+                    quote(self.regex.as_str())
+                ))
+            })?;
+            if previous != found.start() {
+                splits.push(((previous, found.start()), false));
+            }
+            splits.push(((found.start(), found.end()), true));
+            previous = found.end();
+        }
+        if previous != inside.len() {
+            splits.push(((previous, inside.len()), false));
+        }
+        Ok(splits)
+    }
+}
