@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { createSelection, select, setStopIds } from "../../src/kernels/select.ts";
 import { argmax as twin } from "../reference/argmax.ts";
-import { gpu, randomFloats, upload } from "./fixture.ts";
+import { gpu, randomFloats } from "./fixture.ts";
 
 interface Step {
   readonly state: number[];
