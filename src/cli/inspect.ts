@@ -40,36 +40,36 @@ export const inspect: Command<typeof modelOptions> = defineCommand({
     }
     for (const [key, value] of Object.entries(config)) terminal.write(`${key.padEnd(24)}${JSON.stringify(value)}\n`);
     terminal.write(`${"rope".padEnd(24)}${rope.type} from ${rope.source}, attention factor ${rope.attentionFactor}\n`);
-    terminal.write(`${"tensors".padEnd(24)}${tensors.length}\n\n${planTable(plan)}`);
+    terminal.write(`${"tensors".padEnd(24)}${tensors.length}\n\n${planTable(plan)}${planNotes(plan)}`);
   },
 });
 
 /** The memory plan as a table, one row for each way to store weights and cache. */
 export function planTable(plan: readonly MemoryPlan[]): string {
   const rows = [
-    ["weights", "KV cache", "context", "weights", "KV cache", "scratch", "total", "fits"],
+    ["weights", "KV cache", "context", "weights", "KV cache", "scratch", "total"],
     ...plan.map((row) => [
       row.weights,
       row.kvCache,
       row.contextLength.toLocaleString("en-US"),
-      gigabytes(row.weightsBytes),
-      gigabytes(row.kvBytes),
-      gigabytes(row.scratchBytes),
-      gigabytes(row.totalBytes),
-      row.fits === null ? "device memory unknown" : row.fits ? "yes" : "no",
+      binaryUnits(row.weightsBytes),
+      binaryUnits(row.kvBytes),
+      binaryUnits(row.scratchBytes),
+      binaryUnits(row.totalBytes),
     ]),
   ];
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows.map((row) =>
-    `${
-      row.map((cell, column) =>
-        column < 2 || column === 7 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)
-      )
-        .join("  ").trimEnd()
-    }\n`
-  ).join("");
+  const pad = (cell: string, column: number) =>
+    column < 2 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!);
+  return rows.map((row) => `${row.map(pad).join("  ")}\n`).join("");
 }
 
-function gigabytes(count: number): string {
+/** What stands in the way of each plan, in words; empty where nothing is known to. */
+function planNotes(plan: readonly MemoryPlan[]): string {
+  return plan.filter(({ fits }) => fits === false)
+    .map(({ weights, kvCache, note }) => `weights ${weights}, KV cache ${kvCache}: ${note}\n`).join("");
+}
+
+function binaryUnits(count: number): string {
   return count >= 2 ** 30 ? `${(count / 2 ** 30).toFixed(2)} GiB` : `${(count / 2 ** 20).toFixed(1)} MiB`;
 }
