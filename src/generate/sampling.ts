@@ -3,7 +3,9 @@
  *
  * @module
  */
-import type { Sampling } from "../kernels/select.ts";
+import type { ResolvedSampling } from "../kernels/select.ts";
+
+export type { ResolvedSampling };
 
 /**
  * Choice of the next token. Selection is greedy unless one of `temperature`, `topK`, `topP`, `minP` or `seed` is
@@ -39,7 +41,7 @@ export interface SamplingOptions {
  * @throws {TypeError} If an option is not a number.
  * @throws {RangeError} If an option is NaN or out of its range.
  */
-export function validateSampling(options: SamplingOptions = {}): Sampling {
+export function resolveSampling(options: SamplingOptions = {}): ResolvedSampling {
   const { temperature, topK, topP, minP, repetitionPenalty, seed } = options;
   check(
     "temperature",

@@ -115,7 +115,7 @@ const markSeenKernel: Kernel<"tokens" | "seen", "n_tokens"> = defineKernel({
 });
 
 /** How a token is selected, with every choice made. The filters apply in the order in which they stand here. */
-export interface Sampling {
+export interface ResolvedSampling {
   /** Divides positive logits of tokens in prompt and output, multiplies negative ones; 1 changes nothing. */
   readonly repetitionPenalty: number;
   /** Divides the logits; 0 takes the largest logit, and then the rest of this list does not count. */
@@ -250,7 +250,7 @@ export interface Select {
   /** Tokens that the forward before it has put into the cache, by which the position advances. Default 1. */
   readonly nTokens?: number;
   /** How to select. Default greedy. */
-  readonly sampling?: Sampling;
+  readonly sampling?: ResolvedSampling;
 }
 
 /**
@@ -285,7 +285,13 @@ export function select(
   );
 }
 
-function sample(recorder: Recorder, logits: Tensor, state: Tensor, selection: Selection, sampling: Sampling): void {
+function sample(
+  recorder: Recorder,
+  logits: Tensor,
+  state: Tensor,
+  selection: Selection,
+  sampling: ResolvedSampling,
+): void {
   const { vocabSize, partials, masses, listed, bins, drawn } = selection;
   const { temperature, topK, topP, minP, seed } = sampling;
   const nPartials = Math.ceil(vocabSize / SPAN);

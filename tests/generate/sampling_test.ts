@@ -1,19 +1,19 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { type SamplingOptions, validateSampling } from "../../src/generate/sampling.ts";
+import { resolveSampling, type SamplingOptions } from "../../src/generate/sampling.ts";
 
-Deno.test("validateSampling() is greedy unless sampling is asked for", () => {
-  const { seed, ...greedy } = validateSampling();
+Deno.test("resolveSampling() is greedy unless sampling is asked for", () => {
+  const { seed, ...greedy } = resolveSampling();
   assert(Number.isSafeInteger(seed) && seed >= 0);
   assertEquals(greedy, { repetitionPenalty: 1, temperature: 0, topK: 0, topP: 1, minP: 0 });
-  assertEquals(validateSampling({ repetitionPenalty: 1.2 }).temperature, 0);
+  assertEquals(resolveSampling({ repetitionPenalty: 1.2 }).temperature, 0);
   for (const options of [{ topK: 5 }, { topP: 0.5 }, { minP: 0.1 }, { seed: 0 }]) {
-    assertEquals(validateSampling(options).temperature, 1);
-    assertEquals(validateSampling({ ...options, temperature: 0 }).temperature, 0);
+    assertEquals(resolveSampling(options).temperature, 1);
+    assertEquals(resolveSampling({ ...options, temperature: 0 }).temperature, 0);
   }
 });
 
-Deno.test("validateSampling() passes on what it is given", () => {
+Deno.test("resolveSampling() passes on what it is given", () => {
   const sampling = {
     repetitionPenalty: 1.1,
     temperature: 0.7,
@@ -22,11 +22,11 @@ Deno.test("validateSampling() passes on what it is given", () => {
     minP: 0.05,
     seed: Number.MAX_SAFE_INTEGER,
   };
-  assertEquals(validateSampling(sampling), sampling);
+  assertEquals(resolveSampling(sampling), sampling);
 });
 
-Deno.test("validateSampling() draws another seed each time", () => {
-  const seeds = new Set(Array.from({ length: 20 }, () => validateSampling({ temperature: 1 }).seed));
+Deno.test("resolveSampling() draws another seed each time", () => {
+  const seeds = new Set(Array.from({ length: 20 }, () => resolveSampling({ temperature: 1 }).seed));
   assert(seeds.size > 15);
 });
 
@@ -40,15 +40,15 @@ const RANGES: readonly [keyof SamplingOptions, readonly number[], readonly numbe
 ];
 
 for (const [name, good, bad] of RANGES) {
-  Deno.test(`validateSampling() takes ${name} in its range only, and names it with its value`, () => {
-    for (const value of good) assertEquals(validateSampling({ [name]: value })[name], value);
+  Deno.test(`resolveSampling() takes ${name} in its range only, and names it with its value`, () => {
+    for (const value of good) assertEquals(resolveSampling({ [name]: value })[name], value);
     for (const value of [...bad, NaN, Infinity, -Infinity]) {
-      const { message } = assertThrows(() => validateSampling({ [name]: value }), RangeError, `${name} must be `);
+      const { message } = assertThrows(() => resolveSampling({ [name]: value }), RangeError, `${name} must be `);
       assertStringIncludes(message, `got ${value}`);
     }
     for (const value of ["1", null, {}, [], true, 1n, () => 1, Symbol("one"), "x".repeat(1e6)]) {
       const { message } = assertThrows(
-        () => validateSampling({ [name]: value } as unknown as SamplingOptions),
+        () => resolveSampling({ [name]: value } as unknown as SamplingOptions),
         TypeError,
         `${name} must be a number, got ${value === null ? "null" : typeof value}`,
       );
@@ -57,7 +57,7 @@ for (const [name, good, bad] of RANGES) {
   });
 }
 
-Deno.test("validateSampling() either throws or returns numbers that the kernels can take", () => {
+Deno.test("resolveSampling() either throws or returns numbers that the kernels can take", () => {
   const anything = fc.oneof(fc.constant(undefined), fc.double(), fc.integer(), fc.anything());
   fc.assert(fc.property(
     fc.record({
@@ -71,7 +71,7 @@ Deno.test("validateSampling() either throws or returns numbers that the kernels 
     (options) => {
       let sampling;
       try {
-        sampling = validateSampling(options as SamplingOptions);
+        sampling = resolveSampling(options as SamplingOptions);
       } catch (error) {
         assert(error instanceof RangeError || error instanceof TypeError);
         return;

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Sampling } from "../../src/kernels/select.ts";
+import type { ResolvedSampling } from "../../src/kernels/select.ts";
 
 /** Logits after CTRL's repetition penalty on the tokens of `seen`. */
 export function penalize(logits: ArrayLike<number>, seen: ReadonlySet<number>, penalty: number): Float64Array {
@@ -20,7 +20,7 @@ function byLogit(logits: ArrayLike<number>): number[] {
 }
 
 /** Exact probability of each token, after all filters. */
-export function probabilities(logits: ArrayLike<number>, sampling: Sampling): Float64Array {
+export function probabilities(logits: ArrayLike<number>, sampling: ResolvedSampling): Float64Array {
   const { temperature, topK, topP, minP } = sampling;
   const order = byLogit(logits);
   const largest = logits[order[0]!]!;
@@ -55,7 +55,7 @@ function bin(mass: number): number {
  * @param masses The masses that `sample_mass.wgsl` made of them.
  * @param count Tokens generated before.
  */
-export function draw(logits: Float32Array, masses: Uint32Array, sampling: Sampling, count: number): number {
+export function draw(logits: Float32Array, masses: Uint32Array, sampling: ResolvedSampling, count: number): number {
   const { topK, topP, minP, seed } = sampling;
   const order = byLogit(logits).filter((id) => masses[id]! > 0)
     .sort((a, b) => bin(masses[b]!) - bin(masses[a]!) || logits[b]! - logits[a]! || a - b);

@@ -1,13 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
 import { defineKernel } from "../../src/gpu/kernel.ts";
 import type { Tensor } from "../../src/gpu/tensor.ts";
-import { clearSeen, createSelection, markSeen, type Sampling, select } from "../../src/kernels/select.ts";
+import { clearSeen, createSelection, markSeen, type ResolvedSampling, select } from "../../src/kernels/select.ts";
 import * as wgsl from "../../wgsl/mod.ts";
 import { argmax } from "../reference/argmax.ts";
 import { draw, penalize, philox, probabilities } from "../reference/sample.ts";
 import { download, gpu, maxError, random, randomFloats, upload } from "./fixture.ts";
 
-const PLAIN: Sampling = { repetitionPenalty: 1, temperature: 1, topK: 0, topP: 1, minP: 0, seed: 0 };
+const PLAIN: ResolvedSampling = { repetitionPenalty: 1, temperature: 1, topK: 0, topP: 1, minP: 0, seed: 0 };
 
 async function words(tensor: Tensor): Promise<Uint32Array> {
   return new Uint32Array((await gpu.read(tensor)).buffer);
@@ -16,7 +16,7 @@ async function words(tensor: Tensor): Promise<Uint32Array> {
 /** Draws `nDraws` tokens from the same logits; also gives the masses. */
 async function drawMany(
   values: Float32Array<ArrayBuffer>,
-  sampling: Sampling,
+  sampling: ResolvedSampling,
   nDraws: number,
 ): Promise<{ ids: number[]; masses: Uint32Array }> {
   const vocabSize = values.length;
@@ -52,7 +52,7 @@ const LOGITS: Readonly<Record<string, (vocabSize: number) => Float32Array<ArrayB
   "lowest": (vocabSize) => new Float32Array(vocabSize).fill(-3.4e38),
 };
 
-const SETTINGS: readonly Partial<Sampling>[] = [
+const SETTINGS: readonly Partial<ResolvedSampling>[] = [
   { seed: 1 },
   { temperature: 0.7, topK: 40, topP: 0.95, minP: 0.05, seed: 2 },
   { topK: 1, seed: 3 },
