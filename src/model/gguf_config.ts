@@ -72,7 +72,10 @@ export function ggufFields(
 
   const headDim = Number(fields.head_dim ?? Number(fields.hidden_size) / Number(fields.num_attention_heads));
   for (const key of ["llama.attention.value_length", "llama.rope.dimension_count"]) {
-    if (metadata[key] !== undefined && metadata[key] !== headDim) refuse(key, `expected ${headDim}, the whole head`);
+    // Where headDim itself is no number, its own check says so.
+    if (metadata[key] !== undefined && headDim > 0 && metadata[key] !== headDim) {
+      refuse(key, `expected ${headDim}, the whole head`);
+    }
   }
   if (metadata["llama.attention.causal"] === false) refuse("llama.attention.causal", "expected true");
   if (tensors.has("rope_freqs.weight")) {

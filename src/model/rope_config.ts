@@ -57,7 +57,7 @@ export function parseRopeScaling(config: Fields, file: string = "config.json"): 
   const field = present(config.rope_scaling) ? "rope_scaling" : "rope_parameters";
   const fields = config[field] ?? {};
   if (typeof fields !== "object" || Array.isArray(fields)) {
-    throw new FormatError(file, `Cannot read ${field}: it is ${show(fields)}, expected an object or null`);
+    throw new FormatError(file, `Cannot use ${file}: ${field} is ${show(fields)}, expected an object or null`);
   }
   const dict = new Dict(fields as Fields, config, { file, field });
   const ropeTheta = dict.theta();
@@ -66,7 +66,7 @@ export function parseRopeScaling(config: Fields, file: string = "config.json"): 
   if (reader === undefined) {
     throw new FormatError(
       file,
-      `Cannot use ${field}: RoPE type is "${name}", expected one of ${Object.keys(READERS).join(", ")}`,
+      `Cannot use ${file}: ${field} has RoPE type "${name}", expected one of ${Object.keys(READERS).join(", ")}`,
       { code: "UnknownRopeType" },
     );
   }
@@ -143,7 +143,9 @@ class Dict {
     if (typeof theta === "number" && theta > 1 && theta < 1e30) return theta;
     throw new FormatError(
       this.#where.file,
-      `Cannot read ${inside ? `${this.#where.field}.` : ""}rope_theta: it is ${show(theta)}, expected a number over 1`,
+      `Cannot use ${this.#where.file}: ${inside ? `${this.#where.field}.` : ""}rope_theta is ${
+        show(theta)
+      }, expected a number over 1`,
     );
   }
 
@@ -185,7 +187,7 @@ class Dict {
       const { file, field } = this.#where;
       throw new FormatError(
         file,
-        `Cannot use ${field}: RoPE type "${type}" has no key "${unknown}" (${show(this.#fields[unknown])})`,
+        `Cannot use ${file}: RoPE type "${type}" of ${field} has no key "${unknown}" (${show(this.#fields[unknown])})`,
         { code: "UnknownRopeKey" },
       );
     }
@@ -193,7 +195,7 @@ class Dict {
     if (partial !== 1) {
       throw new FormatError(
         this.#where.file,
-        `Cannot use partial_rotary_factor: it is ${show(partial)}, expected 1`,
+        `Cannot use ${this.#where.file}: partial_rotary_factor is ${show(partial)}, expected 1`,
       );
     }
   }
@@ -203,7 +205,7 @@ class Dict {
     const value = this.#fields[key];
     throw new FormatError(
       file,
-      `Cannot read ${field}.${key}: it is ${present(value) ? show(value) : "missing"}, expected ${expected}`,
+      `Cannot use ${file}: ${field}.${key} is ${present(value) ? show(value) : "missing"}, expected ${expected}`,
     );
   }
 
@@ -212,7 +214,9 @@ class Dict {
     if (Number.isSafeInteger(value) && (value as number) > 0) return value as number;
     throw new FormatError(
       this.#where.file,
-      `Cannot read ${key}: it is ${present(value) ? show(value) : "missing"}, expected a whole number over 0`,
+      `Cannot use ${this.#where.file}: ${key} is ${
+        present(value) ? show(value) : "missing"
+      }, expected a whole number over 0`,
     );
   }
 }

@@ -135,26 +135,30 @@ Deno.test("parseRopeScaling() takes a model without scaling", () => {
 });
 
 const refused: [string, Record<string, unknown>, string][] = [
-  ["an unknown type", { type: "warp", factor: 2 }, 'RoPE type is "warp"'],
-  ["a type of the object prototype", { type: "toString" }, 'RoPE type is "toString"'],
-  ["an unknown key", { type: "yarn", factor: 2, attn_factor: 2 }, 'has no key "attn_factor" (2)'],
-  ["a key of another type", { type: "linear", factor: 2, beta_fast: 32 }, 'RoPE type "linear" has no key "beta_fast"'],
-  ["a factor of the wrong type", { type: "yarn", factor: "16" }, 'rope_scaling.factor: it is "16", expected a number'],
-  ["a factor of zero", { type: "linear", factor: 0 }, "rope_scaling.factor: it is 0, expected a number over 0"],
-  ["no factor", { type: "linear" }, "rope_scaling.factor: it is missing, expected a number over 0"],
-  ["a negative attention factor", { type: "yarn", factor: 2, attention_factor: -1 }, "it is -1"],
-  ["betas in the wrong order", { type: "yarn", factor: 2, beta_slow: 64 }, "beta_slow: it is 64"],
+  ["an unknown type", { type: "warp", factor: 2 }, 'has RoPE type "warp"'],
+  ["a type of the object prototype", { type: "toString" }, 'has RoPE type "toString"'],
+  ["an unknown key", { type: "yarn", factor: 2, attn_factor: 2 }, 'of rope_scaling has no key "attn_factor" (2)'],
+  [
+    "a key of another type",
+    { type: "linear", factor: 2, beta_fast: 32 },
+    'RoPE type "linear" of rope_scaling has no key "beta_fast"',
+  ],
+  ["a factor of the wrong type", { type: "yarn", factor: "16" }, 'rope_scaling.factor is "16", expected a number'],
+  ["a factor of zero", { type: "linear", factor: 0 }, "rope_scaling.factor is 0, expected a number over 0"],
+  ["no factor", { type: "linear" }, "rope_scaling.factor is missing, expected a number over 0"],
+  ["a negative attention factor", { type: "yarn", factor: 2, attention_factor: -1 }, "is -1"],
+  ["betas in the wrong order", { type: "yarn", factor: 2, beta_slow: 64 }, "beta_slow is 64"],
   [
     "a flag that is a word",
     { type: "yarn", factor: 2, truncate: "no" },
-    'truncate: it is "no", expected true or false',
+    'truncate is "no", expected true or false',
   ],
-  ["a base below 1", { type: "yarn", factor: 2, rope_theta: 0 }, "rope_scaling.rope_theta: it is 0"],
-  ["a type that is a number", { rope_type: 3 }, "rope_scaling.rope_type: it is 3, expected a string"],
+  ["a base below 1", { type: "yarn", factor: 2, rope_theta: 0 }, "rope_scaling.rope_theta is 0"],
+  ["a type that is a number", { rope_type: 3 }, "rope_scaling.rope_type is 3, expected a string"],
   [
     "a partly rotated head",
     { type: "yarn", factor: 2, partial_rotary_factor: 0.5 },
-    "partial_rotary_factor: it is 0.5",
+    "partial_rotary_factor is 0.5",
   ],
 ];
 for (const [what, rope_scaling, message] of refused) {
@@ -164,10 +168,10 @@ for (const [what, rope_scaling, message] of refused) {
 }
 
 Deno.test("parseRopeScaling() refuses what is no object, and lengths that are none", () => {
-  assertThrows(() => parseRopeScaling({ rope_scaling: 8 }), FormatError, "rope_scaling: it is 8, expected an object");
+  assertThrows(() => parseRopeScaling({ rope_scaling: 8 }), FormatError, "rope_scaling is 8, expected an object");
   assertThrows(
     () => parseRopeScaling({ rope_scaling: { type: "yarn", factor: 2 } }),
     FormatError,
-    "max_position_embeddings: it is missing, expected a whole number over 0",
+    "max_position_embeddings is missing, expected a whole number over 0",
   );
 });
