@@ -29,7 +29,7 @@ async function run(
   select(recorder, { logits, state: states, token, selection, nStopIds: stopIds.length, nTokens });
   for (const row of rows) {
     gpu.upload(logits, row);
-    await gpu.submit([recorder]);
+    gpu.submit([recorder]);
   }
   const words = async (tensor: typeof token) => [...new Uint32Array((await gpu.read(tensor)).buffer)];
   const step = { state: await words(states), token: (await words(token))[0]!, ring: await words(selection.ring) };

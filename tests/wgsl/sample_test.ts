@@ -26,7 +26,7 @@ async function drawMany(
   using token = gpu.createTensor("token", "u32", [1]);
   const recorder = gpu.record();
   select(recorder, { logits, state, token, selection, nStopIds: 0, sampling });
-  for (let done = 0; done < nDraws; done += 64) await gpu.submit(Array(Math.min(64, nDraws - done)).fill(recorder));
+  for (let done = 0; done < nDraws; done += 64) gpu.submit(Array(Math.min(64, nDraws - done)).fill(recorder));
   // Reads wait at the same time: each takes ten milliseconds.
   const [after, ids, masses] = await Promise.all([state, selection.ring, selection.masses].map(words));
   assertEquals([...after!].slice(0, 3), [nDraws, 0, nDraws]);
@@ -154,7 +154,7 @@ Deno.test("select() with sampling tells of a NaN or an infinity instead of choos
       const recorder = gpu.record();
       const sampling = { ...PLAIN, temperature: 0.8, topK: 40, topP: 0.9, minP: 0.1, repetitionPenalty: 1.2 };
       select(recorder, { logits, state, token, selection, nStopIds: 0, sampling });
-      await gpu.submit([recorder]);
+      gpu.submit([recorder]);
       assertEquals([...await words(state)], [0, 2, 0, 0, 0, 0, 0, 0]);
       selection.dispose();
     }
@@ -175,14 +175,14 @@ Deno.test("markSeen() and select() mark tokens, whose logits the repetition pena
     using token = gpu.createTensor("token", "u32", [1]);
     const marking = gpu.record();
     markSeen(marking, { tokens, selection, nTokens: prompt.length });
-    await gpu.submit([marking]);
+    gpu.submit([marking]);
     const recorder = gpu.record();
     const sampling = { ...PLAIN, temperature: 0, repetitionPenalty: penalty };
     select(recorder, { logits, state, token, selection, nStopIds: 0, sampling });
     const seen = new Set(prompt);
     for (let step = 0; step < 4; step++) {
       gpu.upload(logits, values);
-      await gpu.submit([recorder]);
+      gpu.submit([recorder]);
       const exact = penalize(values, seen, penalty);
       const naive = Float32Array.from(exact);
       assert(maxError(await download(logits), exact) <= 2 * maxError(naive, exact) + 1e-6);
@@ -214,7 +214,7 @@ Deno.test("a repetition penalty keeps finite logits finite", async () => {
       sampling: { ...PLAIN, temperature: 0, repetitionPenalty },
     });
   }
-  await gpu.submit([recorder]);
+  gpu.submit([recorder]);
   assertEquals([...await words(state)].slice(0, 3), [2, 0, 2]);
   assertEquals([...await download(logits)].map(Number.isFinite), [true, true, true, true]);
   selection.dispose();
@@ -254,7 +254,7 @@ Deno.test("philox gives the published known answers", async () => {
     using out = gpu.createTensor("out", "u32", [4]);
     const recorder = gpu.record();
     recorder.dispatch(kernel, { input, out }, {}, {});
-    await gpu.submit([recorder]);
+    gpu.submit([recorder]);
     assertEquals([...await words(out)], expected);
   }
 });
