@@ -28,7 +28,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
     let group = k4 / 8u;
     let inside = k4 % 8u;
     let load = weight[(row * params.groups + group) * LOADS + inside / QUADS];
-    let scale = scale_of(row, group, params.groups);
+    let pair = scale_pair(row, group / 2u, params.groups);
+    let scale = select(pair.xy, pair.zw, (group & 1u) != 0u);
     var value = quad(load, inside % QUADS);
     if (HAS_MIN) {
       value = fma(vec4f(scale.x), value, vec4f(scale.y));

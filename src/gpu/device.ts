@@ -175,7 +175,11 @@ export class Gpu {
    * @param traits What kernel variants are chosen by, in place of this adapter's own: so tests reach every variant.
    */
   record(traits: Partial<AdapterTraits> = {}): Recorder {
-    const own = { isSoftware: this.isSoftware, subgroups: this.features.subgroups };
+    const own = {
+      isSoftware: this.isSoftware,
+      subgroups: this.features.subgroups,
+      subgroupSize: this.device.adapterInfo?.subgroupMinSize ?? 0,
+    };
     return new Recorder(this.pipelines, this.limits.maxComputeWorkgroupsPerDimension, { ...own, ...traits });
   }
 

@@ -49,6 +49,8 @@ export interface AdapterTraits {
   readonly isSoftware: boolean;
   /** Subgroup builtins compile and run. */
   readonly subgroups: boolean;
+  /** Lanes of the adapter's smallest subgroup; 0 where it does not say. */
+  readonly subgroupSize: number;
 }
 
 /** A list of GPU steps. */

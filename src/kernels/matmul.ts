@@ -11,9 +11,17 @@ import * as wgsl from "../../wgsl/mod.ts";
 import { formatConstants, formatSource } from "./formats.ts";
 
 type Bindings = "weight" | "scales" | "x" | "bias" | "out";
-type VectorParams = "rows" | "groups" | "columns4" | "x_begin4" | "out_begin" | "bias_begin";
+type VectorParams =
+  | "rows"
+  | "groups"
+  | "columns4"
+  | "x_begin4"
+  | "out_begin"
+  | "bias_begin"
+  | "has_bias"
+  | "add";
 type MatrixParams = VectorParams | "n_rows" | "out_stride";
-type FormatNames = "LOADS" | "QUADS" | "TAIL" | "BIAS" | "ADD";
+type FormatNames = "LOADS" | "QUADS" | "TAIL" | "ODD";
 
 const BINDINGS = { weight: "read", scales: "read", x: "read", bias: "read", out: "read_write" } as const;
 const VECTOR_PARAMS = {
@@ -23,38 +31,39 @@ const VECTOR_PARAMS = {
   x_begin4: "u32",
   out_begin: "u32",
   bias_begin: "u32",
+  has_bias: "u32",
+  add: "u32",
 } as const;
 const MATRIX_PARAMS = { ...VECTOR_PARAMS, n_rows: "u32", out_stride: "u32" } as const;
-const FORMAT_NAMES = ["LOADS", "QUADS", "TAIL", "BIAS", "ADD"] as const;
+const FORMAT_NAMES = ["LOADS", "QUADS", "TAIL", "ODD"] as const;
 
 /** One kernel for each storage format. */
 function family<K>(make: (format: WeightFormat) => K): Readonly<Record<WeightFormat, K>> {
   return Object.fromEntries(WEIGHT_FORMATS.map((format) => [format, make(format)])) as Record<WeightFormat, K>;
 }
 
-const matvecDirect = family((format): Kernel<Bindings, VectorParams, FormatNames | "WORKGROUP" | "ROWS"> =>
+const matvecDirect = family((format): Kernel<Bindings, VectorParams, FormatNames | "ROWS" | "TOUCHES"> =>
   defineKernel({
     name: `matvec_direct.${format}`,
     source: [formatSource(format), wgsl.matvec_direct],
-    constants: [...FORMAT_NAMES, "WORKGROUP", "ROWS"],
+    constants: [...FORMAT_NAMES, "ROWS", "TOUCHES"],
     bindings: BINDINGS,
     params: VECTOR_PARAMS,
-    workgroups: ({ rows }, { WORKGROUP, ROWS }) => [Math.ceil(rows / (WORKGROUP * ROWS))],
+    subgroups: true,
+    workgroups: ({ rows }, { ROWS }) => [Math.ceil(rows / (8 * ROWS))],
     cost: ({ rows, groups }) => rows * groups * GROUP,
   })
 );
 
-const matmulDirect = family((format): Kernel<Bindings, MatrixParams, FormatNames | "WORKGROUP" | "ROWS" | "TOKENS"> =>
+const matmulDirect = family((format): Kernel<Bindings, MatrixParams, FormatNames | "ROWS"> =>
   defineKernel({
     name: `matmul_direct.${format}`,
     source: [formatSource(format), wgsl.matmul_direct],
-    constants: [...FORMAT_NAMES, "WORKGROUP", "ROWS", "TOKENS"],
+    constants: [...FORMAT_NAMES, "ROWS"],
     bindings: BINDINGS,
     params: MATRIX_PARAMS,
-    workgroups: ({ rows, n_rows }, { WORKGROUP, ROWS, TOKENS }) => [
-      Math.ceil(rows / (WORKGROUP * ROWS)),
-      Math.ceil(n_rows / TOKENS),
-    ],
+    subgroups: true,
+    workgroups: ({ rows, n_rows }, { ROWS }) => [Math.ceil(rows / (32 * ROWS)), Math.ceil(n_rows / 8)],
     cost: ({ rows, groups, n_rows }) => rows * groups * GROUP * n_rows,
   })
 );
@@ -68,7 +77,7 @@ export interface Matmul {
   /** The weights W: (rows, columns), columns a multiple of 4. */
   readonly matrix: Matrix;
   /** Added to each output: (matrix.rows) f32. Default none. */
-  readonly bias?: Tensor;
+  readonly bias?: Tensor | undefined;
   /** Output: (nRows, outStride) f32. */
   readonly out: Tensor;
   /** Column of `out` where the first matrix row goes. Default 0. */
@@ -99,21 +108,16 @@ export function matmul(recorder: Recorder, operands: Matmul): void {
       x_begin4: xOffset * columns / 4,
       out_begin: outOffset + rowBegin,
       bias_begin: rowBegin,
+      has_bias: Number(bias !== undefined),
+      add: Number(add),
     };
-    const constants = {
-      ...formatConstants(format),
-      TAIL: columns % GROUP !== 0,
-      BIAS: bias !== undefined,
-      ADD: add,
-      WORKGROUP: 64,
-    };
+    const constants = { ...formatConstants(format), TAIL: columns % GROUP !== 0, ODD: groups % 2 !== 0 };
     if (nRows === 1) {
-      recorder.dispatch(matvecDirect[format], buffers, params, { ...constants, ROWS: 1 });
+      recorder.dispatch(matvecDirect[format], buffers, params, { ...constants, ROWS: 8, TOUCHES: 2 });
     } else {
       recorder.dispatch(matmulDirect[format], buffers, { ...params, n_rows: nRows, out_stride: outStride }, {
         ...constants,
         ROWS: 2,
-        TOKENS: 8,
       });
     }
   }

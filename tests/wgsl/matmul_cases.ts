@@ -13,9 +13,9 @@ import { matrixOf, randomWeights } from "./weights.ts";
 
 /** The traits that lead to each variant. */
 export const VARIANTS: readonly (readonly [string, AdapterTraits])[] = [
-  ["direct", { isSoftware: true, subgroups: false }],
-  ["shared", { isSoftware: false, subgroups: false }],
-  ["subgroup", { isSoftware: false, subgroups: true }],
+  ["direct", { isSoftware: true, subgroups: true, subgroupSize: 8 }],
+  ["shared", { isSoftware: false, subgroups: false, subgroupSize: 0 }],
+  ["subgroup", { isSoftware: false, subgroups: true, subgroupSize: 8 }],
 ];
 
 /** A product to check. */

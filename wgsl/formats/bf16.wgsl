@@ -19,7 +19,7 @@ fn quad(load: vec4u, j: u32) -> vec4f {
   return bitcast<vec4f>(vec4u(a << 16u, a & 0xffff0000u, b << 16u, b & 0xffff0000u));
 }
 
-// (d, m) of a group: w = d * quad + m.
-fn scale_of(row: u32, group: u32, groups: u32) -> vec2f {
-  return vec2f(1.0, 0.0);
+// (d, m) of groups 2 pair and 2 pair + 1: w = d * quad + m.
+fn scale_pair(row: u32, pair: u32, groups: u32) -> vec4f {
+  return vec4f(1.0, 0.0, 1.0, 0.0);
 }

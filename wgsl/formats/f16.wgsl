@@ -17,7 +17,7 @@ fn quad(load: vec4u, j: u32) -> vec4f {
   return vec4f(unpack2x16float(load[2u * j]), unpack2x16float(load[2u * j + 1u]));
 }
 
-// (d, m) of a group: w = d * quad + m.
-fn scale_of(row: u32, group: u32, groups: u32) -> vec2f {
-  return vec2f(1.0, 0.0);
+// (d, m) of groups 2 pair and 2 pair + 1: w = d * quad + m.
+fn scale_pair(row: u32, pair: u32, groups: u32) -> vec4f {
+  return vec4f(1.0, 0.0, 1.0, 0.0);
 }

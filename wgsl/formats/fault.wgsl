@@ -1,4 +1,4 @@
-// Notes a tensor whose values do not fit in f16, as weights or as scales. Lossy conversions declare `faults`.
+// Notes a tensor whose values the target cannot hold, as f16 weights or by f16 scales. The kernel declares `faults`.
 
 // The largest bit pattern of |x|: NaN and infinity are above every number.
 fn largest_bits(values: array<vec4f, 8>) -> u32 {
@@ -9,9 +9,9 @@ fn largest_bits(values: array<vec4f, 8>) -> u32 {
   return max(max(largest.x, largest.y), max(largest.z, largest.w));
 }
 
-// True, and noted, where a value rounds to no finite f16: from 65520 on.
-fn overflows(values: array<vec4f, 8>) -> bool {
-  if (largest_bits(values) < 0x477ff000u) {
+// True, and noted, where a value's magnitude is not below the number whose bits are `limit`.
+fn overflows(values: array<vec4f, 8>, limit: u32) -> bool {
+  if (largest_bits(values) < limit) {
     return false;
   }
   atomicStore(&faults[params.tensor], 1u);

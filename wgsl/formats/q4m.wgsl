@@ -17,7 +17,8 @@ fn quad(load: vec4u, j: u32) -> vec4f {
   return vec4f(unpack4xU8((load[j >> 1u] >> (4u * (j & 1u))) & 0x0f0f0f0fu));
 }
 
-// (d, m) of a group: w = d * quad + m.
-fn scale_of(row: u32, group: u32, groups: u32) -> vec2f {
-  return unpack2x16float(scales[row * groups + group]);
+// (d, m) of groups 2 pair and 2 pair + 1: w = d * quad + m. Where a row ends between them, the second is unused.
+fn scale_pair(row: u32, pair: u32, groups: u32) -> vec4f {
+  let first = row * groups + 2u * pair;
+  return vec4f(unpack2x16float(scales[first]), unpack2x16float(scales[first + 1u]));
 }

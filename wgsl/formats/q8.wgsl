@@ -17,8 +17,8 @@ fn quad(load: vec4u, j: u32) -> vec4f {
   return vec4f(unpack4xI8(load[j]));
 }
 
-// (d, m) of a group: w = d * quad + m.
-fn scale_of(row: u32, group: u32, groups: u32) -> vec2f {
-  let pair = unpack2x16float(scales[row * ((groups + 1u) >> 1u) + (group >> 1u)]);
-  return vec2f(select(pair.x, pair.y, (group & 1u) != 0u), 0.0);
+// (d, m) of groups 2 pair and 2 pair + 1: w = d * quad + m.
+fn scale_pair(row: u32, pair: u32, groups: u32) -> vec4f {
+  let d = unpack2x16float(scales[row * ((groups + 1u) >> 1u) + pair]);
+  return vec4f(d.x, 0.0, d.y, 0.0);
 }
