@@ -79,7 +79,7 @@ export async function loadWeights(
   checkpoint: Checkpoint,
   options: LoadWeightsOptions = {},
 ): Promise<LlamaWeights> {
-  const { weights: choice = "auto", signal, onProgress } = options;
+  const { weights: choice = "auto" } = options;
   const layout = layoutOf(config, checkpoint.format === "gguf");
   checkTensors(layout, checkpoint);
   const streams: Stream[] = [];
@@ -111,7 +111,7 @@ export async function loadWeights(
       (slot) => fill(slot, gpu.createTensor(slot.label, "f32", [slot.rows])),
     );
     await gpu.settle();
-    await stream(gpu, checkpoint.source, streams, signal, onProgress);
+    await stream(gpu, checkpoint.source, streams, options);
     return weights;
   } catch (error) {
     for (const target of made) disposeTarget(target);
@@ -138,8 +138,7 @@ async function stream(
   gpu: Gpu,
   source: ModelSource,
   streams: readonly Stream[],
-  signal: AbortSignal | undefined,
-  onProgress: LoadWeightsOptions["onProgress"],
+  { weights: choice = "auto", signal, onProgress }: LoadWeightsOptions,
 ): Promise<void> {
   const pieces = planPieces(streams, PIECE_BYTES);
   const total = pieces.reduce((sum, { begin, end }) => sum + end - begin, 0);
@@ -180,8 +179,8 @@ async function stream(
   if (fault !== undefined) {
     throw new FormatError(
       fault.file,
-      `Cannot store tensor ${fault.name} of ${fault.file} as asked: it has values that are not finite or over 65504; ` +
-        "use weights f32",
+      `Cannot store tensor ${fault.name} of ${fault.file} as weights ${choice}: it has values that are not finite or ` +
+        `too large for float16; use weights f32`,
       { code: "Overflow" },
     );
   }

@@ -19,8 +19,8 @@ function smallestError(group: Float64Array): number {
   if (extreme === 0) return 0;
   let smallest = Infinity;
   for (let divisor = -5.5; divisor >= -9; divisor -= 0.5) {
-    const d = Math.f16round(extreme / divisor);
-    if (d === 0) continue;
+    const ratio = extreme / divisor;
+    const d = Math.sign(ratio) * Math.f16round(Math.min(65504, Math.max(2 ** -24, Math.abs(ratio))));
     let error = 0;
     for (const value of group) error += (value - d * Math.min(7, Math.max(-8, Math.round(value / d)))) ** 2;
     smallest = Math.min(smallest, error);

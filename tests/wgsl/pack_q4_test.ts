@@ -20,6 +20,11 @@ Deno.test("pack_q4 stores multiples of one scale exactly", async () => {
   assertEquals(decodeWeights(stored), Float64Array.from(weights));
 });
 
+Deno.test("pack_q4 keeps weights beyond f16 that a scale reaches", async () => {
+  const large = Float32Array.from({ length: 64 }, (_, i) => (i - 32) * 16000);
+  await assertSmallestError("F32", new Uint8Array(large.buffer), 64);
+});
+
 Deno.test("pack_q4 notes a value that no f16 scale reaches", async () => {
   const bytes = new Uint8Array(Float32Array.from({ length: 64 }, (_, i) => i === 0 ? Infinity : 1).buffer);
   assertEquals((await store({ dtype: "F32", bytes, columns: 64, format: "q4" })).fault, 1);

@@ -18,6 +18,11 @@ Deno.test("pack_q8 keeps weights that are too small for a scale of their own", a
   await assertNearest("F32", new Uint8Array(tiny.buffer), 64);
 });
 
+Deno.test("pack_q8 keeps weights beyond f16 that a scale reaches", async () => {
+  const large = Float32Array.from({ length: 64 }, (_, i) => (i - 32) * 100000);
+  await assertNearest("F32", new Uint8Array(large.buffer), 64);
+});
+
 Deno.test("pack_q8 notes a value that no f16 scale reaches", async () => {
   const bytes = new Uint8Array(Float32Array.from({ length: 64 }, (_, i) => i === 63 ? 1e38 : 1).buffer);
   assertEquals((await store({ dtype: "F32", bytes, columns: 64, format: "q8" })).fault, 1);
