@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { loadModel, type LoadOptions, type Model, type Tokenizer } from "../../mod.ts";
+import { loadModel, type LoadOptions, type Model, Tokenizer } from "../../mod.ts";
 import { openCheckpoint } from "../checkpoint/checkpoint.ts";
 import { denoSource } from "../checkpoint/deno_source.ts";
 import { resolvePath } from "./command.ts";
@@ -96,7 +96,7 @@ export async function openModel(
 export async function openTokenizer(source: string): Promise<Tokenizer> {
   const files = await denoSource(resolvePath(source));
   try {
-    return await (await openCheckpoint(files)).tokenizer();
+    return new Tokenizer(await (await openCheckpoint(files)).tokenizer(), source);
   } finally {
     files.close();
   }
