@@ -118,7 +118,7 @@ CASES = {
         {name: without(f"{name}.bias") for name in ("q_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")},
     ),
     "head_dim_64": (config(head_dim=64, num_key_value_heads=1), 64, EXPLICIT),
-    "head_dim_80": (config(head_dim=80, hidden_size=42, num_attention_heads=3, num_key_value_heads=1), 64, EXPLICIT),
+    "head_dim_80": (config(head_dim=80, hidden_size=48, num_attention_heads=3, num_key_value_heads=1), 64, EXPLICIT),
     "head_dim_96": (config(head_dim=96, hidden_size=48, num_key_value_heads=1), 64, EXPLICIT),
     "head_dim_128_theta_5e5": (
         # The form that transformers 5 writes: dtype, and rope_theta inside rope_parameters.
@@ -134,16 +134,18 @@ CASES = {
         {**EXPLICIT, "theta 10000": rope({"rope_type": "default", "rope_theta": 10000.0})},
     ),
     "padded_rows": (
-        # Rows of 36, 52 and 48 values: multiples of 4 and not of 32.
-        config(hidden_size=36, intermediate_size=52, num_attention_heads=3, head_dim=16, num_key_value_heads=3, rms_norm_eps=0.05),
+        # Rows of 36, 52 and 48 values: multiples of 4 and not of 32. The vocabulary is odd and larger than the tokenizer's.
+        config(
+            hidden_size=36,
+            intermediate_size=52,
+            num_attention_heads=3,
+            head_dim=16,
+            num_key_value_heads=3,
+            rms_norm_eps=0.05,
+            vocab_size=291,
+        ),
         40,
         {"eps 1e-5": fields(rms_norm_eps=1e-5)},
-    ),
-    "odd_rows": (
-        # 16-bit rows of 45 and 51 values start in the middle of a 4-byte word; the vocabulary is odd as well.
-        config(hidden_size=45, intermediate_size=51, num_attention_heads=3, head_dim=48, num_key_value_heads=1, vocab_size=291, tie_word_embeddings=True),
-        40,
-        EXPLICIT,
     ),
     "yarn_rope_scaling": (
         config(**YARN, rope_scaling={"type": "yarn", "finetuned": True, **YARN_BASICS}),
