@@ -1,0 +1,36 @@
+/**
+ * Skein runs Llama models with long contexts on WebGPU: it loads a Hugging Face or GGUF checkpoint, extends its
+ * context by YaRN, and generates text with WGSL kernels.
+ *
+ * @example Load a model and print text as it comes
+ * ```ts ignore
+ * import { loadModel } from "@skein/skein";
+ *
+ * using model = await loadModel("SmolLM2-135M-Instruct");
+ * for await (const { text } of model.generate("Once upon a time", { maxTokens: 100 })) {
+ *   await Deno.stdout.write(new TextEncoder().encode(text));
+ * }
+ * ```
+ *
+ * @module
+ */
+export { inspectModel, loadModel } from "./src/api/load.ts";
+export type { Inspection, LoadOptions } from "./src/api/load.ts";
+export type { LoadProgress, WeightChoice } from "./src/model/weights.ts";
+export type { KvFormat } from "./src/kernels/kv_formats.ts";
+export { Model } from "./src/api/model.ts";
+export type { ModelMemory, PromptOptions, Score, ScoreOptions } from "./src/api/model.ts";
+export { Session } from "./src/api/session.ts";
+export type { GenerateOptions } from "./src/api/session.ts";
+export { Generation } from "./src/api/generation.ts";
+export type { GenerationResult, GenerationTimings, TextChunk } from "./src/api/generation.ts";
+export { Tokenizer } from "./src/tokenizer/tokenizer.ts";
+export { CapacityError, DeviceLostError, FormatError, GpuUnavailableError, ShaderError } from "./src/errors.ts";
+export { blobSource } from "./src/checkpoint/source.ts";
+export type { ModelSource } from "./src/checkpoint/source.ts";
+export type { ModelConfig } from "./src/model/config.ts";
+export type { MemoryPlan } from "./src/model/plan.ts";
+export type { SamplingOptions } from "./src/generate/sampling.ts";
+export type { FinishReason } from "./src/generate/generate.ts";
+export type { StopOptions } from "./src/generate/stop.ts";
+export type { RopeFrequencies, RopeScaling } from "./src/model/rope.ts";

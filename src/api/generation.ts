@@ -1,0 +1,177 @@
+/**
+ * One generation, as its caller sees it: text that arrives, and an account of it at the end.
+ *
+ * @module
+ */
+import { type FinishReason, generateTokens, type TokenLoop } from "../generate/generate.ts";
+import type { Sequence } from "../model/sequence.ts";
+import type { TextStream } from "../tokenizer/text_stream.ts";
+
+/** A piece of generated text. */
+export interface TextChunk {
+  /** Text that is new since the last chunk; whole characters only. */
+  readonly text: string;
+  /** Ids of the tokens that are complete with this text. */
+  readonly tokens: readonly number[];
+}
+
+/** How long the parts of a generation took. */
+export interface GenerationTimings {
+  /** Milliseconds from the start until the prompt was processed. */
+  readonly prefillMs: number;
+  /** Prompt tokens processed in a second; null where the prompt was cached. */
+  readonly prefillTokensPerSecond: number | null;
+  /** Milliseconds from the start until the first token was known. */
+  readonly firstTokenMs: number;
+  /** Milliseconds from the first token to the last. */
+  readonly decodeMs: number;
+  /** Tokens after the first in a second; null where there were none. */
+  readonly decodeTokensPerSecond: number | null;
+}
+
+/** The account of a finished generation. */
+export interface GenerationResult {
+  /** The completion, without stop token or stop string. */
+  readonly text: string;
+  /** Its token ids, without the stop token. */
+  readonly tokens: readonly number[];
+  /** Why it ended. */
+  readonly finishReason: FinishReason;
+  /** Tokens that went in and came out. */
+  readonly usage: { readonly promptTokens: number; readonly completionTokens: number };
+  /** How long it took. */
+  readonly timings: GenerationTimings;
+}
+
+/** What a generation is made of. */
+export interface GenerationParts {
+  /** The sequence to continue. */
+  readonly sequence: Sequence;
+  /** Makes the decoder that turns ids into text and watches for stop strings. */
+  readonly openStream: () => TextStream;
+  /** How to select and when to stop. */
+  readonly loop: TokenLoop;
+  /** Called once at the end, however it ends. */
+  readonly onEnd: () => void;
+}
+
+/**
+ * Text being generated. Iterate it once; leaving the loop early ends the generation and keeps what was yielded.
+ *
+ * @example Print text as it comes
+ * ```ts ignore
+ * for await (const { text } of model.generate("Once upon a time")) console.log(text);
+ * ```
+ */
+export class Generation implements AsyncIterable<TextChunk> {
+  readonly #parts: GenerationParts;
+  readonly #promptTokens: number;
+  #iterator: AsyncGenerator<TextChunk, GenerationResult> | undefined;
+  #result: GenerationResult | undefined;
+
+  /** Made by `Model.generate` and `Session.generate`. */
+  constructor(parts: GenerationParts) {
+    this.#parts = parts;
+    this.#promptTokens = parts.sequence.tokens.length;
+  }
+
+  /** Iterates the text. A generation can be iterated once. */
+  [Symbol.asyncIterator](): AsyncIterator<TextChunk> {
+    if (this.#iterator !== undefined) throw new TypeError("A generation can be iterated once; call generate() again");
+    return this.#iterator = this.#run();
+  }
+
+  /**
+   * The account at the end; asking for it runs a generation that is not iterated.
+   *
+   * @throws {TypeError} If it was iterated and left before its end.
+   */
+  get result(): Promise<GenerationResult> {
+    return this.#finish();
+  }
+
+  /** The text as a stream of strings; cancelling it ends the generation. */
+  stream(): ReadableStream<string> {
+    const iterator = this[Symbol.asyncIterator]();
+    return new ReadableStream<string>({
+      async pull(controller) {
+        const { done, value } = await iterator.next();
+        if (done) controller.close();
+        else controller.enqueue(value.text);
+      },
+      async cancel() {
+        await iterator.return?.();
+      },
+    }, { highWaterMark: 0 });
+  }
+
+  async #finish(): Promise<GenerationResult> {
+    if (this.#iterator === undefined) for await (const _ of this);
+    if (this.#result === undefined) throw new TypeError("The generation was left before its end and has no result");
+    return this.#result;
+  }
+
+  async *#run(): AsyncGenerator<TextChunk, GenerationResult> {
+    const { sequence, openStream, loop, onEnd } = this.#parts;
+    const started = performance.now();
+    let firstAt: number | undefined;
+    let lastAt = started;
+    let text = "";
+    const tokens: number[] = [];
+    let held: number[] = [];
+    const stream = openStream();
+    const accept = (piece: string): TextChunk => {
+      const chunk = { text: piece, tokens: held };
+      text += piece;
+      tokens.push(...held);
+      sequence.accept(held);
+      held = [];
+      return chunk;
+    };
+    const uncached = sequence.uncached;
+    const ids = generateTokens(sequence, loop);
+    try {
+      let finishReason: FinishReason = "length";
+      while (true) {
+        const step = await ids.next();
+        if (step.done) {
+          finishReason = step.value;
+          const rest = stream.flush();
+          if (rest !== "" || held.length > 0) yield accept(rest);
+          break;
+        }
+        lastAt = performance.now();
+        firstAt ??= lastAt;
+        held.push(step.value);
+        const piece = stream.push(step.value);
+        if (stream.stopped) {
+          finishReason = "stop";
+          if (piece !== "") yield accept(piece);
+          break;
+        }
+        if (piece !== "") yield accept(piece);
+      }
+      const first = firstAt ?? lastAt;
+      const prefillMs = sequence.prefilledAt - started;
+      const decoded = tokens.length - 1;
+      this.#result = {
+        text,
+        tokens,
+        finishReason,
+        usage: { promptTokens: this.#promptTokens, completionTokens: tokens.length },
+        timings: {
+          prefillMs,
+          prefillTokensPerSecond: uncached > 0 ? (uncached * 1000) / prefillMs : null,
+          firstTokenMs: first - started,
+          decodeMs: lastAt - first,
+          decodeTokensPerSecond: decoded > 0 && lastAt > first ? (decoded * 1000) / (lastAt - first) : null,
+        },
+      };
+      return this.#result;
+    } finally {
+      await ids.return("length");
+      stream.dispose();
+      onEnd();
+    }
+  }
+}

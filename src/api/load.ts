@@ -1,0 +1,255 @@
+/**
+ * Loading and inspecting models.
+ *
+ * @module
+ */
+import { type Checkpoint, openCheckpoint } from "../checkpoint/checkpoint.ts";
+import { denoSource } from "../checkpoint/deno_source.ts";
+import type { ModelSource } from "../checkpoint/source.ts";
+import { FormatError } from "../errors.ts";
+import { Gpu } from "../gpu/device.ts";
+import { selfTest } from "../kernels/self_test.ts";
+import { type ModelConfig, parseConfig, parseGgufConfig } from "../model/config.ts";
+import type { KvFormat } from "../kernels/kv_formats.ts";
+import { defaultPrefillChunk, type MemoryPlan, planMemory, requireFit } from "../model/plan.ts";
+import { parseRopeScaling, type RopeFrequencies, ropeFrequencies, type RopeScaling } from "../model/rope.ts";
+import { Runtime } from "../model/runtime.ts";
+import { type LoadProgress, loadWeights, planWeights, type WeightChoice } from "../model/weights.ts";
+import { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { Model } from "./model.ts";
+
+/** Options of `loadModel`. */
+export interface LoadOptions {
+  /** How weights are stored on the GPU; `"auto"` keeps the file's own precision. @default {"auto"} */
+  readonly weights?: WeightChoice;
+  /** How keys and values are stored; `"auto"` is f32 with f32 weights, else f16. @default {"auto"} */
+  readonly kvCache?: KvFormat | "auto";
+  /** Most tokens of a session. May exceed what the config says. Default: what the config says. */
+  readonly contextLength?: number;
+  /**
+   * RoPE scaling in place of the model's own: `"none"`, or an object as config.json's `rope_scaling` has it. Where it
+   * names no original length, the config's `max_position_embeddings` is it.
+   */
+  readonly ropeScaling?: "none" | Readonly<Record<string, unknown>>;
+  /** Bytes of GPU memory that the model may take, sessions of full length included. Default: not limited. */
+  readonly memoryLimit?: number;
+  /** Tokens that one prefill pass takes. Default: 128 on a software adapter, else 512. */
+  readonly prefillChunk?: number;
+  /** A device to use; it stays the caller's. Default: the default adapter's. */
+  readonly device?: GPUDevice;
+  /** Told how far the load has come. */
+  readonly onProgress?: (progress: LoadProgress) => void;
+  /** Aborting ends the load; it then throws the signal's reason and leaves nothing on the GPU. */
+  readonly signal?: AbortSignal;
+}
+
+/** What a checkpoint holds and what it takes to run it. */
+export interface Inspection {
+  /** The model's shape and settings. */
+  readonly config: ModelConfig;
+  /** The rotary frequencies that would be used, and the config's field that they come from. */
+  readonly rope: RopeFrequencies & { readonly source: string };
+  /** Tensors as the files have them; empty where there is only a config. */
+  readonly tensors: readonly { readonly name: string; readonly dtype: string; readonly shape: readonly number[] }[];
+  /** What it takes on the GPU, for each way to store weights and cache. */
+  readonly plan: readonly MemoryPlan[];
+}
+
+/** A checkpoint with everything about it that needs no weights. */
+interface Opened {
+  readonly checkpoint: Checkpoint;
+  readonly config: ModelConfig;
+  readonly frequencies: RopeFrequencies;
+  readonly ropeSource: string;
+  readonly contextLength: number;
+}
+
+/**
+ * Loads a model onto the GPU.
+ *
+ * @param source Path of a directory with a Hugging Face checkpoint (`config.json`, `tokenizer.json` or
+ * `tokenizer.model`, `model.safetensors` or `pytorch_model.bin`, or shards with their index), path of a `.gguf` file,
+ * or a source of such files. A path needs permission to read it and nothing else.
+ * @returns The model; free it with `dispose` or `using`.
+ * @throws {FormatError} If a file is missing or malformed, or asks for something that Skein does not compute.
+ * @throws {GpuUnavailableError} If there is no WebGPU adapter.
+ * @throws {CapacityError} If the memory plan does not fit; nothing was allocated then.
+ * @throws {RangeError} If an option is out of range.
+ *
+ * @example Load a model and continue a text
+ * ```ts ignore
+ * import { loadModel } from "@skein/skein";
+ *
+ * using model = await loadModel("SmolLM2-135M-Instruct", { weights: "q8" });
+ * const { text } = await model.generate("Once upon a time", { maxTokens: 20 }).result;
+ * console.log(text);
+ * ```
+ */
+export async function loadModel(source: string | ModelSource, options: LoadOptions = {}): Promise<Model> {
+  checkOptions(options);
+  const { signal, onProgress, weights: choice = "auto" } = options;
+  signal?.throwIfAborted();
+  const files = typeof source === "string" ? await denoSource(source) : source;
+  const undo: (() => void)[] = [];
+  try {
+    const opened = await openModel(files, options);
+    const { checkpoint, config, frequencies, contextLength } = opened;
+    if (checkpoint.format === "none") {
+      throw new FormatError(files.name, `Cannot load ${files.name}: it has a config and no weights`, { code: "Missing" });
+    }
+    const tokenizer = new Tokenizer(await checkpoint.tokenizer(), files.name);
+    undo.push(() => tokenizer.dispose());
+    if (tokenizer.vocabSize > config.vocabSize) {
+      throw new FormatError(
+        checkpoint.configFile,
+        `Cannot use the tokenizer of ${files.name}: it has ${tokenizer.vocabSize} tokens and the embedding has ${config.vocabSize} rows`,
+        { code: "Vocabulary" },
+      );
+    }
+    const gpu = options.device === undefined ? await Gpu.request() : await Gpu.from(options.device);
+    undo.push(() => gpu.dispose());
+    const plan = planFor(opened, options, gpu);
+    requireFit(plan, adviceFor(plan));
+    await selfTest(gpu);
+    const weights = await loadWeights(gpu, config, checkpoint, {
+      weights: choice,
+      ...(signal === undefined ? {} : { signal }),
+      ...(onProgress === undefined ? {} : { onProgress }),
+    });
+    const runtime = new Runtime(gpu, config, weights, {
+      frequencies,
+      kvFormat: plan.kvCache,
+      contextLength,
+      prefillChunk: prefillChunkOf(options, gpu, contextLength),
+      stopIds: config.stopIds,
+    });
+    await gpu.settle();
+    return new Model({ runtime, tokenizer, stopIds: config.stopIds, plan, onDispose: () => gpu.dispose() });
+  } catch (error) {
+    for (const step of undo.reverse()) step();
+    throw error;
+  } finally {
+    if (typeof source === "string") files.close();
+  }
+}
+
+/**
+ * Reads a checkpoint's headers and plans its memory. A directory with `config.json` alone is enough, so that a plan
+ * can be seen before a download.
+ *
+ * @throws {FormatError} As `loadModel`.
+ */
+export async function inspectModel(source: string | ModelSource, options: LoadOptions = {}): Promise<Inspection> {
+  checkOptions(options);
+  const files = typeof source === "string" ? await denoSource(source) : source;
+  try {
+    const opened = await openModel(files, options);
+    const { checkpoint, config, frequencies, ropeSource } = opened;
+    let gpu: Gpu | undefined;
+    try {
+      gpu = options.device === undefined ? await Gpu.request() : await Gpu.from(options.device);
+    } catch {
+      // Without an adapter the plan stands all the same; it only cannot say what fits.
+    }
+    const weights: readonly WeightChoice[] = options.weights === undefined || options.weights === "auto"
+      ? ["auto", "f32", "f16", "q8", "q4"]
+      : [options.weights];
+    const plan = weights.map((each) => planFor(opened, { ...options, weights: each }, gpu));
+    gpu?.dispose();
+    const tensors = [...checkpoint.tensors].map(([name, { dtype, shape }]) => ({ name, dtype, shape }));
+    return { config, rope: { ...frequencies, source: ropeSource }, tensors, plan };
+  } finally {
+    if (typeof source === "string") files.close();
+  }
+}
+
+async function openModel(files: ModelSource, options: LoadOptions): Promise<Opened> {
+  const checkpoint = await openCheckpoint(files);
+  const { configFile, generationConfig, tensors } = checkpoint;
+  const config = checkpoint.format === "gguf"
+    ? parseGgufConfig(checkpoint.config, tensors, configFile)
+    : parseConfig(checkpoint.config, configFile, generationConfig);
+  const { scaling, ropeTheta, source } = ropeOf(config, options.ropeScaling);
+  const frequencies = ropeFrequencies(scaling, { rotaryDim: config.headDim, ropeTheta });
+  return {
+    checkpoint,
+    config,
+    frequencies,
+    ropeSource: source,
+    contextLength: options.contextLength ?? defaultContext(config, scaling, options.ropeScaling !== undefined),
+  };
+}
+
+function ropeOf(
+  config: ModelConfig,
+  override: LoadOptions["ropeScaling"],
+): { scaling: RopeScaling; ropeTheta: number; source: string } {
+  if (override === undefined) {
+    return { scaling: config.ropeScaling, ropeTheta: config.ropeTheta, source: config.ropeSource };
+  }
+  const fields = {
+    rope_theta: config.ropeTheta,
+    max_position_embeddings: config.maxPositionEmbeddings,
+    rope_scaling: override === "none" ? null : override,
+  };
+  const { scaling, ropeTheta } = parseRopeScaling(fields, "the option ropeScaling");
+  return { scaling, ropeTheta, source: "option" };
+}
+
+/** A scaling that a caller asks for is meant to be used at its length; one that ships is described by its config. */
+function defaultContext(config: ModelConfig, scaling: RopeScaling, isOverride: boolean): number {
+  if (!isOverride || scaling.type === "none") return config.maxPositionEmbeddings;
+  const original = "originalMaxPositionEmbeddings" in scaling
+    ? scaling.originalMaxPositionEmbeddings
+    : config.maxPositionEmbeddings;
+  return Math.max(config.maxPositionEmbeddings, Math.floor(original * scaling.factor));
+}
+
+function planFor({ checkpoint, config, contextLength }: Opened, options: LoadOptions, gpu: Gpu | undefined): MemoryPlan {
+  const { weights = "auto", kvCache = "auto", memoryLimit } = options;
+  return planMemory(config, {
+    weights,
+    weightsBytes: planWeights(config, checkpoint, weights, gpu?.maxTensorBytes),
+    kvCache: kvCache === "auto" ? (isFloat32(checkpoint, config, weights) ? "f32" : "f16") : kvCache,
+    contextLength,
+    prefillChunk: prefillChunkOf(options, gpu, contextLength),
+    ...(gpu === undefined ? {} : { maxTensorBytes: gpu.maxTensorBytes }),
+    ...(memoryLimit === undefined ? {} : { memoryLimit }),
+  });
+}
+
+/** Whether the weights are stored as float32, in which case keys and values are too unless asked for otherwise. */
+function isFloat32({ tensors }: Checkpoint, config: ModelConfig, weights: WeightChoice): boolean {
+  if (weights !== "auto") return weights === "f32";
+  const matrices = [...tensors.values()].filter(({ shape }) => shape.length === 2);
+  return matrices.length === 0 ? config.dtype === "F32" : matrices.every(({ dtype }) => dtype === "F32");
+}
+
+function prefillChunkOf(options: LoadOptions, gpu: Gpu | undefined, contextLength: number): number {
+  return Math.min(contextLength, options.prefillChunk ?? defaultPrefillChunk(gpu?.isSoftware ?? false, contextLength));
+}
+
+function adviceFor(plan: MemoryPlan): string {
+  const choices = [
+    plan.weights === "q4" ? "" : "weights q4 or q8",
+    plan.kvCache === "f32" ? "KV cache f16" : "",
+    "a smaller context length",
+  ].filter((choice) => choice !== "");
+  return `try ${choices.join(", or ")}`;
+}
+
+function checkOptions(options: LoadOptions): void {
+  for (const name of ["contextLength", "memoryLimit", "prefillChunk"] as const) {
+    const value = options[name];
+    if (value !== undefined && !(Number.isSafeInteger(value) && value >= 1)) {
+      throw new RangeError(`Cannot load with ${name} ${value}: expected an integer of at least 1`);
+    }
+  }
+  const choices = { weights: ["auto", "f32", "f16", "q8", "q4"], kvCache: ["auto", "f32", "f16"] } as const;
+  for (const name of ["weights", "kvCache"] as const) {
+    const value = options[name];
+    if (value !== undefined && !(choices[name] as readonly string[]).includes(value)) {
+      throw new RangeError(`Cannot load with ${name} "${value}": expected one of ${choices[name].join(", ")}`);
+    }
+  }
+}

@@ -1,0 +1,208 @@
+/**
+ * A loaded model.
+ *
+ * @module
+ */
+import type { ModelConfig } from "../model/config.ts";
+import type { MemoryPlan } from "../model/plan.ts";
+import type { RopeFrequencies } from "../model/rope.ts";
+import type { Runtime } from "../model/runtime.ts";
+import { Sequence } from "../model/sequence.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import type { Generation } from "./generation.ts";
+import { type GenerateOptions, Session } from "./session.ts";
+
+/** Options of `Model.generate`. */
+export interface PromptOptions extends GenerateOptions {
+  /** Whether the prompt gets the special tokens that the tokenizer's config asks for, such as `<s>`. @default {true} */
+  readonly addSpecialTokens?: boolean;
+}
+
+/** Options of `Model.score`. */
+export interface ScoreOptions {
+  /** As in `PromptOptions`; token ids are taken as they are. @default {true} */
+  readonly addSpecialTokens?: boolean;
+  /** Aborting ends the work within one submit. */
+  readonly signal?: AbortSignal;
+  /** Told after each chunk how many tokens are done, of how many. */
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+/** How likely a model finds a text. */
+export interface Score {
+  /** Token ids of the text, n of them. */
+  readonly tokens: readonly number[];
+  /** logprobs[i] = ln p(tokens[i + 1] given the tokens before it): n - 1 numbers. */
+  readonly logprobs: Float32Array;
+  /** exp(-mean(logprobs)). */
+  readonly perplexity: number;
+}
+
+/** Bytes that a model takes on the GPU now. */
+export interface ModelMemory {
+  /** Weights, with padding and scales. */
+  readonly weightsBytes: number;
+  /** Keys and values of all sessions; after a generation without a session, what that one took. */
+  readonly kvBytes: number;
+  /** Activations and the rotary table. */
+  readonly scratchBytes: number;
+}
+
+/** What a model is made of. */
+export interface ModelParts {
+  /** The forward pass and what its sequences share. */
+  readonly runtime: Runtime;
+  /** Text to ids and back. */
+  readonly tokenizer: Tokenizer;
+  /** Ids that end a generation. */
+  readonly stopIds: readonly number[];
+  /** The plan that the model was loaded by. */
+  readonly plan: MemoryPlan;
+  /** Frees the device, where the model opened it. */
+  readonly onDispose: () => void;
+}
+
+/**
+ * A Llama on the GPU. Made by `loadModel`; free it with `dispose` or `using`.
+ *
+ * @example Continue a prompt
+ * ```ts ignore
+ * using model = await loadModel("SmolLM2-135M-Instruct");
+ * for await (const { text } of model.generate("Once upon a time", { maxTokens: 50 })) console.log(text);
+ * ```
+ */
+export class Model {
+  readonly #parts: ModelParts;
+  readonly #sessions = new Set<Session>();
+  #lastKvBytes = 0;
+  #disposed = false;
+
+  /** Made by `loadModel`. */
+  constructor(parts: ModelParts) {
+    this.#parts = parts;
+  }
+
+  /** The model's shape and settings. */
+  get config(): ModelConfig {
+    return this.#parts.runtime.config;
+  }
+
+  /** Text to token ids and back. */
+  get tokenizer(): Tokenizer {
+    return this.#parts.tokenizer;
+  }
+
+  /** Most tokens of a session, prompt and completion together. */
+  get contextLength(): number {
+    return this.#parts.runtime.contextLength;
+  }
+
+  /** The rotary frequencies in use. */
+  get rope(): RopeFrequencies {
+    return this.#parts.runtime.rope.frequencies;
+  }
+
+  /** The plan that the model was loaded by. */
+  get plan(): MemoryPlan {
+    return this.#parts.plan;
+  }
+
+  /** The adapter's name. */
+  get deviceName(): string {
+    return this.#parts.runtime.gpu.name;
+  }
+
+  /** Which variant of each kernel runs, chosen by the adapter's features. */
+  get variants(): Readonly<Record<string, string>> {
+    const { gpu, rope } = this.#parts.runtime;
+    const kernels = gpu.isSoftware ? "direct" : gpu.features.subgroups ? "subgroup" : "shared";
+    return { kernels, ropeTable: rope.source };
+  }
+
+  /** Bytes on the GPU now. */
+  get memory(): ModelMemory {
+    const { plan } = this.#parts;
+    const held = [...this.#sessions].reduce((sum, session) => sum + session.kvBytes, 0);
+    return {
+      weightsBytes: plan.weightsBytes,
+      kvBytes: held || this.#lastKvBytes,
+      scratchBytes: plan.scratchBytes,
+    };
+  }
+
+  /**
+   * Continues a prompt.
+   *
+   * @param prompt Text, or token ids taken as they are.
+   * @returns The text as it comes: iterate it, or await its `result`.
+   * @throws {CapacityError} If the prompt is longer than the context; it is never cut.
+   * @throws {RangeError} If the prompt is empty, or an option is out of range.
+   */
+  generate(prompt: string | ArrayLike<number>, options: PromptOptions = {}): Generation {
+    if (prompt.length === 0) throw new RangeError("Cannot generate from an empty prompt: give it at least one token");
+    const session = this.createSession();
+    try {
+      session.append(prompt, { addSpecialTokens: options.addSpecialTokens ?? true });
+      return session.generateOnce(options);
+    } catch (error) {
+      session.dispose();
+      throw error;
+    }
+  }
+
+  /**
+   * Log-probabilities of a text's tokens.
+   *
+   * @param input Text, or token ids taken as they are; at least two tokens.
+   * @throws {CapacityError} If it is longer than the context.
+   * @throws {RangeError} If there are fewer than two tokens.
+   */
+  async score(input: string | ArrayLike<number>, options: ScoreOptions = {}): Promise<Score> {
+    this.#requireAlive();
+    const { addSpecialTokens = true, signal, onProgress } = options;
+    const tokens = Array.from(
+      typeof input === "string" ? this.tokenizer.encode(input, { addSpecialTokens }) : input,
+    );
+    if (tokens.length < 2) throw new RangeError(`Cannot score ${tokens.length} tokens: at least 2 are needed`);
+    const sequence = new Sequence(this.#parts.runtime);
+    try {
+      const logprobs = await sequence.score(tokens, signal, (done) => onProgress?.(done, tokens.length));
+      this.#lastKvBytes = sequence.kvBytes;
+      const mean = logprobs.reduce((sum, value) => sum + value, 0) / logprobs.length;
+      return { tokens, logprobs, perplexity: Math.exp(-mean) };
+    } finally {
+      sequence.dispose();
+    }
+  }
+
+  /** An empty session, which keeps its cache between generations. Dispose it when done. */
+  createSession(): Session {
+    this.#requireAlive();
+    const { runtime, tokenizer, stopIds } = this.#parts;
+    const session = new Session(runtime, tokenizer, stopIds, (gone) => {
+      this.#lastKvBytes = gone.kvBytes;
+      this.#sessions.delete(gone);
+    });
+    this.#sessions.add(session);
+    return session;
+  }
+
+  /** Frees all GPU memory of the model and its sessions. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    for (const session of [...this.#sessions]) session.dispose();
+    this.#parts.runtime.dispose();
+    this.#parts.tokenizer.dispose();
+    this.#parts.onDispose();
+  }
+
+  /** Frees the model when a `using` block ends. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  #requireAlive(): void {
+    if (this.#disposed) throw new TypeError("The model was disposed");
+  }
+}

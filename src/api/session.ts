@@ -1,0 +1,145 @@
+/**
+ * A session keeps a sequence and its cache between generations.
+ *
+ * @module
+ */
+import { resolveStop, type StopOptions } from "../generate/stop.ts";
+import { resolveSampling, type SamplingOptions } from "../generate/sampling.ts";
+import type { Runtime } from "../model/runtime.ts";
+import { Sequence } from "../model/sequence.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { TextStream } from "../tokenizer/text_stream.ts";
+import { Generation } from "./generation.ts";
+
+/** Options of a generation. */
+export interface GenerateOptions extends SamplingOptions, StopOptions {
+  /** Aborting ends the generation within one submit; its loop then throws the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** Decoding steps in the first submits, before the adapter's speed is known. */
+const FIRST_STEPS = { software: 1, gpu: 4 };
+
+/** A conversation or a document in progress. */
+export class Session {
+  readonly #runtime: Runtime;
+  readonly #tokenizer: Tokenizer;
+  readonly #stopIds: readonly number[];
+  readonly #sequence: Sequence;
+  readonly #onDispose: (session: Session) => void;
+  #busy = false;
+  #disposed = false;
+
+  /** Made by `Model.createSession`. */
+  constructor(
+    runtime: Runtime,
+    tokenizer: Tokenizer,
+    stopIds: readonly number[],
+    onDispose: (session: Session) => void = () => {},
+  ) {
+    this.#runtime = runtime;
+    this.#tokenizer = tokenizer;
+    this.#stopIds = stopIds;
+    this.#sequence = new Sequence(runtime);
+    this.#onDispose = onDispose;
+  }
+
+  /** Tokens so far: what was appended, and what generations yielded. */
+  get length(): number {
+    return this.#sequence.tokens.length;
+  }
+
+  /** Ids of the tokens so far. */
+  get tokens(): readonly number[] {
+    return this.#sequence.tokens;
+  }
+
+  /** Bytes of its keys and values. */
+  get kvBytes(): number {
+    return this.#sequence.kvBytes;
+  }
+
+  /**
+   * Adds text or token ids. Text is encoded with the tokenizer's special tokens only where the session is empty.
+   *
+   * @throws {CapacityError} If they do not fit in the context; nothing is added then.
+   * @throws {RangeError} If an id is not in the vocabulary.
+   */
+  append(input: string | ArrayLike<number>, options: { readonly addSpecialTokens?: boolean } = {}): void {
+    this.#requireIdle();
+    const addSpecialTokens = options.addSpecialTokens ?? this.length === 0;
+    this.#sequence.append(typeof input === "string" ? this.#tokenizer.encode(input, { addSpecialTokens }) : input);
+  }
+
+  /**
+   * Forgets all tokens from index `length` on.
+   *
+   * @throws {RangeError} If there are fewer.
+   */
+  truncate(length: number): void {
+    this.#requireIdle();
+    this.#sequence.truncate(length);
+  }
+
+  /**
+   * Continues the session. What is yielded becomes part of it, and nothing else: not the stop token, and not what the
+   * GPU had selected when the caller stopped.
+   *
+   * @throws {RangeError} If an option is out of range, or the session is empty.
+   * @throws {TypeError} If another generation of this session is running.
+   */
+  generate(options: GenerateOptions = {}): Generation {
+    this.#requireIdle();
+    return this.#generate(options, () => {});
+  }
+
+  /** Like `generate`, and disposes the session at the end. */
+  generateOnce(options: GenerateOptions): Generation {
+    return this.#generate(options, () => this.dispose());
+  }
+
+  /** Frees the cache. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#onDispose(this);
+    this.#sequence.dispose();
+  }
+
+  /** Frees the cache when a `using` block ends. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  #generate(options: GenerateOptions, onEnd: () => void): Generation {
+    const sampling = resolveSampling(options);
+    const { maxTokens, stop } = resolveStop(options);
+    if (this.length === 0) {
+      throw new RangeError("Cannot generate from an empty prompt: give it at least one token");
+    }
+    return new Generation({
+      sequence: this.#sequence,
+      openStream: () => {
+        this.#requireIdle();
+        this.#busy = true;
+        return new TextStream(this.#tokenizer, { stop });
+      },
+      loop: {
+        sampling,
+        maxTokens,
+        stopIds: new Set(this.#stopIds),
+        firstSteps: this.#runtime.gpu.isSoftware ? FIRST_STEPS.software : FIRST_STEPS.gpu,
+        ...(options.signal === undefined ? {} : { signal: options.signal }),
+      },
+      onEnd: () => {
+        this.#busy = false;
+        onEnd();
+      },
+    });
+  }
+
+  #requireIdle(): void {
+    if (this.#disposed) throw new TypeError("The session was disposed");
+    if (this.#busy) throw new TypeError("A generation of this session is running; let it end first");
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * The keys and values of the tokens that a sequence has seen, and where it stands.
+ *
+ * @module
+ */
+import type { Gpu } from "../gpu/device.ts";
+import { byteLengthOf, type Dtype, type Tensor } from "../gpu/tensor.ts";
+import { CapacityError } from "../errors.ts";
+import type { KvFormat } from "../kernels/kv_formats.ts";
+import type { ModelConfig } from "./config.ts";
+
+/** Tokens by which a cache grows at least; half the first real allocation of a chat. */
+const GROWTH = 256;
+
+/** One layer's keys and values: each (nKvHeads, capacity, headDim), f32 or f16 pairs. */
+export interface KvLayer {
+  /** Keys, rotated. */
+  readonly k: Tensor;
+  /** Values. */
+  readonly v: Tensor;
+}
+
+/** Bytes of a cache of `capacity` tokens, all layers, keys and values. */
+export function kvCacheBytes(config: ModelConfig, format: KvFormat, capacity: number): number {
+  return 2 * config.nLayers * byteLengthOf(format, kvShape(config, capacity));
+}
+
+/** Tokens that one K or V tensor may hold under the device's binding limit. */
+export function maxKvCapacity(config: ModelConfig, format: KvFormat, maxTensorBytes: number): number {
+  return Math.floor(maxTensorBytes / byteLengthOf(format, kvShape(config, 1)));
+}
+
+function kvShape({ nKvHeads, headDim }: ModelConfig, capacity: number): [number, number, number] {
+  return [nKvHeads, capacity, headDim];
+}
+
+/** A cache that grows up to a limit. */
+export class KvCache {
+  /** Storage format of keys and values. */
+  readonly format: KvFormat;
+  /** Most tokens it may hold. */
+  readonly limit: number;
+  readonly #gpu: Gpu;
+  readonly #config: ModelConfig;
+  #layers: readonly KvLayer[] = [];
+  #capacity = 0;
+
+  /** Makes an empty cache, which holds no memory yet. */
+  constructor(gpu: Gpu, config: ModelConfig, format: KvFormat, limit: number) {
+    this.#gpu = gpu;
+    this.#config = config;
+    this.format = format;
+    this.limit = limit;
+  }
+
+  /** Keys and values by layer. Replaced when the cache grows. */
+  get layers(): readonly KvLayer[] {
+    return this.#layers;
+  }
+
+  /** Tokens that fit without growing. */
+  get capacity(): number {
+    return this.#capacity;
+  }
+
+  /** Bytes that it takes now. */
+  get byteLength(): number {
+    return this.#layers.reduce((sum, { k, v }) => sum + k.byteLength + v.byteLength, 0);
+  }
+
+  /**
+   * Makes room for `length` tokens; what is cached stays.
+   *
+   * @returns Whether the tensors were replaced.
+   * @throws {CapacityError} If `length` is over the limit.
+   */
+  reserve(length: number): boolean {
+    if (length <= this.#capacity) return false;
+    if (length > this.limit) {
+      throw new CapacityError(`Cannot hold ${length} tokens: the context length is ${this.limit}`, {
+        requested: length,
+        available: this.limit,
+        unit: "tokens",
+      });
+    }
+    const doubled = Math.max(length, 2 * this.#capacity);
+    const capacity = Math.min(this.limit, Math.ceil(doubled / GROWTH) * GROWTH);
+    const dtype: Dtype = this.format;
+    const previous = this.#layers;
+    const held = this.#capacity;
+    // Layer by layer, so that never more than one layer's old tensors stand beside the new ones.
+    this.#layers = Array.from({ length: this.#config.nLayers }, (_, i) => {
+      const layer = {
+        k: this.#gpu.createTensor(`keys of layer ${i}`, dtype, kvShape(this.#config, capacity)),
+        v: this.#gpu.createTensor(`values of layer ${i}`, dtype, kvShape(this.#config, capacity)),
+      };
+      const old = previous[i];
+      if (old !== undefined) {
+        this.#carry(old.k, layer.k, held, capacity);
+        this.#carry(old.v, layer.v, held, capacity);
+      }
+      return layer;
+    });
+    this.#capacity = capacity;
+    return true;
+  }
+
+  /** Frees the memory. */
+  dispose(): void {
+    for (const { k, v } of this.#layers) {
+      k.dispose();
+      v.dispose();
+    }
+    this.#layers = [];
+    this.#capacity = 0;
+  }
+
+  #carry(from: Tensor, to: Tensor, held: number, capacity: number): void {
+    const recorder = this.#gpu.record();
+    const headBytes = (tokens: number) => byteLengthOf(this.format, [tokens, this.#config.headDim]);
+    for (let head = 0; head < this.#config.nKvHeads; head++) {
+      recorder.copy(from, head * headBytes(held), to, head * headBytes(capacity), headBytes(held));
+    }
+    this.#gpu.submit([recorder]);
+    from.dispose();
+  }
+}

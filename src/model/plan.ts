@@ -1,0 +1,103 @@
+/**
+ * The memory plan: what a model will take on the GPU, known before anything is allocated.
+ *
+ * @module
+ */
+import { CapacityError } from "../errors.ts";
+import type { ModelConfig } from "./config.ts";
+import type { KvFormat } from "../kernels/kv_formats.ts";
+import { kvCacheBytes, maxKvCapacity } from "./kv_cache.ts";
+import { ropeTableBytes } from "./rope_table.ts";
+import { largestScratchBytes, scratchBytes } from "./scratch.ts";
+
+/** Bytes by purpose. */
+export interface MemoryPlan {
+  /** Storage of the weights, as asked for. */
+  readonly weights: string;
+  /** Storage of keys and values. */
+  readonly kvCache: KvFormat;
+  /** Tokens that the plan is for. */
+  readonly contextLength: number;
+  /** Bytes of all weights, with padding and scales. */
+  readonly weightsBytes: number;
+  /** Bytes of one sequence's keys and values at full length. */
+  readonly kvBytes: number;
+  /** Bytes of activations and of the rotary table at full length. */
+  readonly scratchBytes: number;
+  /** The three together. */
+  readonly totalBytes: number;
+  /** Whether it fits; null where the device's memory is not known. */
+  readonly fits: boolean | null;
+  /** Why it does not fit, or that the device's memory is not known. Empty where it fits. */
+  readonly note: string;
+}
+
+/** What a plan depends on besides the model's shape. */
+export interface PlanInput {
+  /** Name of the weight storage. */
+  readonly weights: string;
+  /** Bytes of the weights in that storage. */
+  readonly weightsBytes: number;
+  /** Storage of keys and values. */
+  readonly kvCache: KvFormat;
+  /** Tokens to plan for. */
+  readonly contextLength: number;
+  /** Tokens that one prefill pass takes. */
+  readonly prefillChunk: number;
+  /** Bytes that one binding may hold, where a device is at hand. */
+  readonly maxTensorBytes?: number;
+  /** Bytes that may be used, where that is known. */
+  readonly memoryLimit?: number;
+}
+
+/** Tokens that one prefill pass takes: enough to use the adapter well, few enough that a submit stays short. */
+export function defaultPrefillChunk(isSoftware: boolean, contextLength: number): number {
+  return Math.min(isSoftware ? 128 : 512, contextLength);
+}
+
+/** Plans one model on one device. */
+export function planMemory(config: ModelConfig, input: PlanInput): MemoryPlan {
+  const { weights, weightsBytes, kvCache, contextLength, prefillChunk, maxTensorBytes, memoryLimit } = input;
+  const kvBytes = kvCacheBytes(config, kvCache, contextLength);
+  const scratch = scratchBytes(config, prefillChunk, contextLength) + ropeTableBytes(config, contextLength);
+  const totalBytes = weightsBytes + kvBytes + scratch;
+  let fits: boolean | null = true;
+  let note = "";
+  if (memoryLimit === undefined) {
+    fits = null;
+    note = "device memory unknown";
+  } else if (totalBytes > memoryLimit) {
+    fits = false;
+    note = `needs ${totalBytes} bytes (weights ${weightsBytes}, KV cache ${kvBytes}, scratch ${scratch}), ` +
+      `the limit is ${memoryLimit}`;
+  }
+  if (maxTensorBytes !== undefined) {
+    const most = maxKvCapacity(config, kvCache, maxTensorBytes);
+    const largest = Math.max(
+      largestScratchBytes(config, prefillChunk, contextLength),
+      ropeTableBytes(config, contextLength),
+    );
+    if (contextLength > most) {
+      fits = false;
+      note =
+        `needs ${contextLength} tokens in one tensor of keys, this device binds ${maxTensorBytes} bytes: ${most} tokens`;
+    } else if (largest > maxTensorBytes) {
+      fits = false;
+      note = `needs a tensor of ${largest} bytes, this device binds ${maxTensorBytes}`;
+    }
+  }
+  return { weights, kvCache, contextLength, weightsBytes, kvBytes, scratchBytes: scratch, totalBytes, fits, note };
+}
+
+/**
+ * Refuses a plan that cannot fit.
+ *
+ * @throws {CapacityError} With the plan's numbers and what would fit.
+ */
+export function requireFit(plan: MemoryPlan, smaller: string): void {
+  if (plan.fits !== false) return;
+  throw new CapacityError(
+    `Cannot load the model with weights ${plan.weights}, KV cache ${plan.kvCache} and context length ${plan.contextLength}: it ${plan.note}; ${smaller}`,
+    { requested: plan.totalBytes, available: 0, unit: "bytes" },
+  );
+}

@@ -1,0 +1,306 @@
+/**
+ * A sequence of tokens with its cache: what has been fed, what comes next. It knows token ids and nothing of text.
+ *
+ * @module
+ */
+import { CapacityError, ShaderError } from "../errors.ts";
+import type { Recorder } from "../gpu/recorder.ts";
+import type { Tensor } from "../gpu/tensor.ts";
+import { logprobs } from "../kernels/logprobs.ts";
+import {
+  createSelection,
+  DONE_NOT_FINITE,
+  type ResolvedSampling,
+  select,
+  type Selection,
+  setStopIds,
+} from "../kernels/select.ts";
+import { KvCache } from "./kv_cache.ts";
+import type { Runtime } from "./runtime.ts";
+import { LOGIT_ROWS } from "./scratch.ts";
+
+/** Generated ids that the GPU keeps for the host to fetch; far more than two submits hold. */
+const RING = 1024;
+
+/** The smallest bound that a decode step is recorded for, in tokens; bounds double from it. */
+const SMALLEST_BOUND = 256;
+
+/** Tokens that are being selected on the GPU. */
+export interface Batch {
+  /** How many tokens were asked for. */
+  readonly count: number;
+  /** When the batch was submitted, by `performance.now`. */
+  readonly submittedAt: number;
+  /** Fetches their ids; call it once. In Deno the call blocks until the GPU has selected them. */
+  tokens(): Promise<number[]>;
+}
+
+/** See the module's description. */
+export class Sequence {
+  readonly #runtime: Runtime;
+  readonly #cache: KvCache;
+  readonly #selection: Selection;
+  /** Position, done flag and count of the generation, as the kernels read and write them: (8) u32. */
+  readonly #state: Tensor;
+  /** The token to feed next: (1) u32. */
+  readonly #token: Tensor;
+  #tokens: number[] = [];
+  #cached = 0;
+  #sampling: ResolvedSampling | undefined;
+  #selected = 0;
+  #prefilledAt = 0;
+  #step: { recorder: Recorder; bound: number; layers: unknown; table: Tensor } | undefined;
+
+  /** Makes an empty sequence. */
+  constructor(runtime: Runtime) {
+    const { gpu, config } = runtime;
+    this.#runtime = runtime;
+    this.#cache = new KvCache(gpu, config, runtime.kvFormat, runtime.contextLength);
+    this.#selection = createSelection(gpu, config.vocabSize, RING);
+    setStopIds(gpu, this.#selection, runtime.stopIds);
+    this.#state = gpu.createTensor("sequence state", "u32", [8]);
+    this.#token = gpu.createTensor("next token", "u32", [1]);
+  }
+
+  /** The tokens so far. */
+  get tokens(): readonly number[] {
+    return this.#tokens;
+  }
+
+  /** Tokens that the next generation has to feed. */
+  get uncached(): number {
+    return Math.max(1, this.#tokens.length - this.#cached);
+  }
+
+  /** When the last generation's prompt was processed, by `performance.now`. */
+  get prefilledAt(): number {
+    return this.#prefilledAt;
+  }
+
+  /** Bytes of keys and values. */
+  get kvBytes(): number {
+    return this.#cache.byteLength;
+  }
+
+  /** Tokens that can still be added. */
+  get room(): number {
+    return this.#runtime.contextLength - this.#tokens.length;
+  }
+
+  /**
+   * Adds tokens; they are fed to the model when a generation begins.
+   *
+   * @throws {CapacityError} If they do not fit in the context; nothing is added then.
+   * @throws {RangeError} If an id is not in the vocabulary.
+   */
+  append(ids: ArrayLike<number>): void {
+    const { contextLength, config } = this.#runtime;
+    const total = this.#tokens.length + ids.length;
+    if (total > contextLength) {
+      throw new CapacityError(
+        `Cannot hold ${total} tokens: the context length is ${contextLength}; shorten the prompt or load with a larger contextLength`,
+        { requested: total, available: contextLength, unit: "tokens" },
+      );
+    }
+    for (let i = 0; i < ids.length; i++) {
+      const id = ids[i]!;
+      if (!Number.isInteger(id) || id < 0 || id >= config.vocabSize) {
+        throw new RangeError(`Token id ${id} at index ${i} is not in the vocabulary of ${config.vocabSize}`);
+      }
+    }
+    for (let i = 0; i < ids.length; i++) this.#tokens.push(ids[i]!);
+  }
+
+  /** Forgets all tokens from index `length` on. */
+  truncate(length: number): void {
+    if (!Number.isInteger(length) || length < 0 || length > this.#tokens.length) {
+      throw new RangeError(`Cannot truncate to ${length} tokens: the sequence has ${this.#tokens.length}`);
+    }
+    this.#tokens.length = length;
+    this.#cached = Math.min(this.#cached, length);
+  }
+
+  /**
+   * Feeds what has not been fed yet and selects the first new token.
+   *
+   * @param sampling How to select, for this generation.
+   * @param expected Tokens that are likely to follow, so that the cache need not grow at once.
+   * @param signal Stops within one submit.
+   */
+  begin(sampling: ResolvedSampling, expected: number, signal?: AbortSignal): Promise<Batch> {
+    const { gpu, contextLength, llama } = this.#runtime;
+    return this.#runtime.exclusive(async () => {
+      this.#sampling = sampling;
+      this.#step = undefined;
+      this.#cached = Math.min(this.#cached, this.#tokens.length - 1);
+      this.#cache.reserve(Math.min(contextLength, this.#tokens.length + expected));
+      await this.#prefill(signal);
+      this.#prefilledAt = performance.now();
+      gpu.upload(this.#state, Uint32Array.of(this.#tokens.length - 1, 0, 0, 0, 0, 0, 0, 0));
+      gpu.upload(this.#selection.seen, this.#seenBits());
+      this.#selected = 0;
+      const recorder = gpu.record();
+      this.#select(recorder, llama.scratch.logits);
+      return this.#submit([recorder], 1);
+    });
+  }
+
+  /** Feeds the last selected token and selects the next, `count` times, in one submit. */
+  advance(count: number): Promise<Batch> {
+    return this.#runtime.exclusive(async () => {
+      const step = await this.#recordStep(this.#cached + count);
+      return this.#submit(Array.from({ length: count }, () => step), count);
+    });
+  }
+
+  /** Takes in tokens that a generation selected and its caller has seen. Their keys and values are cached already. */
+  accept(ids: readonly number[]): void {
+    this.#tokens.push(...ids);
+  }
+
+  /** Ends a generation: only what was accepted counts, whatever else the GPU has selected. */
+  end(): void {
+    this.#cached = Math.max(0, Math.min(this.#cached, this.#tokens.length));
+  }
+
+  /**
+   * Log-probabilities of each token but the first, given those before it, of a sequence that starts here.
+   *
+   * @param ids At least two tokens; the sequence must be empty.
+   * @returns ln p(ids[i + 1] | ids[0..i]), length n - 1.
+   */
+  score(ids: ArrayLike<number>, signal?: AbortSignal, onProgress?: (done: number) => void): Promise<Float32Array> {
+    const { gpu, llama } = this.#runtime;
+    this.append(ids);
+    const targets = Uint32Array.from({ length: ids.length }, (_, i) => ids[i + 1] ?? 0);
+    const scores = new Float32Array(ids.length - 1);
+    return this.#runtime.exclusive(async () => {
+      this.#cache.reserve(ids.length);
+      await this.#prefill(signal, async (recorder, begin, count) => {
+        gpu.upload(llama.scratch.targets, targets.subarray(begin, begin + count));
+        const wanted = Math.min(count, scores.length - begin);
+        for (let row = 0; row < wanted; row += LOGIT_ROWS) {
+          const nRows = Math.min(LOGIT_ROWS, wanted - row);
+          llama.logits(recorder, row, nRows);
+          const { logits, targets, logprobs: out } = llama.scratch;
+          logprobs(recorder, { logits, targets, out, nRows, first: row, vocabSize: this.#runtime.config.vocabSize });
+        }
+        await gpu.run(recorder, signal);
+        if (wanted > 0) {
+          scores.set(new Float32Array((await gpu.read(llama.scratch.logprobs, 0, wanted * 4)).buffer), begin);
+        }
+        onProgress?.(begin + count);
+      });
+      return scores;
+    });
+  }
+
+  /** Frees the GPU memory. */
+  dispose(): void {
+    this.#cache.dispose();
+    this.#selection.dispose();
+    this.#state.dispose();
+    this.#token.dispose();
+  }
+
+  /** Feeds the tokens that are not cached, chunk by chunk. Unless `each` runs the chunks, the last leaves its logits. */
+  async #prefill(
+    signal: AbortSignal | undefined,
+    each?: (recorder: Recorder, begin: number, count: number) => Promise<void>,
+  ): Promise<void> {
+    const { gpu, llama, prefillChunk } = this.#runtime;
+    const total = this.#tokens.length;
+    const ropeTable = await this.#runtime.ropeTable(this.#cache.capacity);
+    while (this.#cached < total) {
+      const begin = this.#cached;
+      const end = Math.min(total, begin + prefillChunk);
+      gpu.upload(llama.scratch.tokens, Uint32Array.from(this.#tokens.slice(begin, end)));
+      gpu.upload(this.#state, Uint32Array.of(begin));
+      const recorder = gpu.record();
+      llama.forward(recorder, {
+        tokens: llama.scratch.tokens,
+        nTokens: end - begin,
+        state: this.#state,
+        cache: this.#cache,
+        maxKvLength: end,
+        ropeTable,
+      });
+      if (each !== undefined) {
+        await each(recorder, begin, end - begin);
+      } else {
+        if (end === total) llama.logits(recorder, end - begin - 1, 1);
+        await gpu.run(recorder, signal);
+      }
+      this.#cached = end;
+    }
+    await gpu.settle();
+  }
+
+  async #recordStep(length: number): Promise<Recorder> {
+    const { gpu, llama, contextLength } = this.#runtime;
+    this.#cache.reserve(length);
+    const ropeTable = await this.#runtime.ropeTable(this.#cache.capacity);
+    let bound = SMALLEST_BOUND;
+    while (bound < length) bound *= 2;
+    bound = Math.min(bound, contextLength);
+    const kept = this.#step;
+    if (kept?.bound === bound && kept.layers === this.#cache.layers && kept.table === ropeTable) return kept.recorder;
+    const recorder = gpu.record();
+    llama.forward(recorder, {
+      tokens: this.#token,
+      nTokens: 1,
+      state: this.#state,
+      cache: this.#cache,
+      maxKvLength: bound,
+      ropeTable,
+    });
+    llama.logits(recorder, 0, 1);
+    this.#select(recorder, llama.scratch.logits);
+    this.#step = { recorder, bound, layers: this.#cache.layers, table: ropeTable };
+    return recorder;
+  }
+
+  /** One bit for each token id that the sequence has, for the repetition penalty: (ceil(vocabSize / 32)) u32. */
+  #seenBits(): Uint32Array<ArrayBuffer> {
+    const bits = new Uint32Array(Math.ceil(this.#runtime.config.vocabSize / 32));
+    for (const id of this.#tokens) bits[id >>> 5]! |= 1 << (id & 31);
+    return bits;
+  }
+
+  #select(recorder: Recorder, logits: Tensor): void {
+    select(recorder, {
+      logits,
+      state: this.#state,
+      token: this.#token,
+      selection: this.#selection,
+      nStopIds: this.#runtime.stopIds.length,
+      ...(this.#sampling === undefined ? {} : { sampling: this.#sampling }),
+    });
+  }
+
+  #submit(recorders: readonly Recorder[], count: number): Batch {
+    const { gpu } = this.#runtime;
+    const first = this.#selected;
+    this.#selected += count;
+    const submittedAt = performance.now();
+    const fetch = gpu.submit(recorders, [{ tensor: this.#state }, { tensor: this.#selection.ring }]);
+    if (first > 0) this.#cached += count;
+    return {
+      count,
+      submittedAt,
+      tokens: async () => {
+        const words = new Uint32Array((await fetch()).buffer);
+        await gpu.settle();
+        if (words[1] === DONE_NOT_FINITE) {
+          throw new ShaderError(
+            "logits",
+            `Logits are not finite after ${
+              words[0]
+            } tokens: the weights hold NaN or Inf, or the adapter computes wrongly`,
+          );
+        }
+        return Array.from({ length: count }, (_, i) => words[8 + ((first + i) % RING)]!);
+      },
+    };
+  }
+}

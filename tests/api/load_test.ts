@@ -1,0 +1,42 @@
+import { assert, assertEquals } from "@std/assert";
+import { loadModel, type Model } from "../../mod.ts";
+
+/** What transformers says of a tiny checkpoint, in float32. */
+interface Expected {
+  tokens: number[];
+  logprobs: number[];
+  prompt: number[];
+  greedy: number[];
+  text: string;
+  prompt_text: string;
+}
+
+const root = new URL("../testdata/tiny/", import.meta.url);
+const names = [...Deno.readDirSync(root)].filter((entry) => entry.isDirectory).map((entry) => entry.name).sort();
+
+async function expected(path: string): Promise<Expected> {
+  return JSON.parse(await Deno.readTextFile(new URL(path, root)));
+}
+
+function worst(actual: ArrayLike<number>, reference: readonly number[]): number {
+  return reference.reduce((most, value, i) => Math.max(most, Math.abs(value - actual[i]!)), 0);
+}
+
+async function assertFollows(model: Model, reference: Expected, tolerance: number): Promise<void> {
+  const { logprobs } = await model.score(reference.tokens);
+  assertEquals(logprobs.length, reference.logprobs.length);
+  const error = worst(logprobs, reference.logprobs);
+  assert(error <= tolerance, `A logprob is off by ${error}, allowed is ${tolerance}`);
+}
+
+for (const name of names) {
+  if (name === "storage_forms") continue;
+  Deno.test(`a model gives transformers' logprobs and greedy tokens: ${name}`, async () => {
+    const reference = await expected(`${name}/expected.json`);
+    using model = await loadModel(new URL(name, root).pathname, { weights: "f32", kvCache: "f32" });
+    await assertFollows(model, reference, 1e-3);
+    assertEquals(Array.from(model.tokenizer.encode(reference.text, { addSpecialTokens: true })), reference.tokens);
+    const { tokens } = await model.generate(reference.prompt, { maxTokens: reference.greedy.length }).result;
+    assertEquals([...tokens], reference.greedy);
+  });
+}
