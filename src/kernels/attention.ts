@@ -1,0 +1,158 @@
+/**
+ * Causal attention over the KV cache: FlashAttention-2 for a chunk of tokens, split-KV for a single one.
+ *
+ * @module
+ */
+import { defineKernel, type Kernel } from "../gpu/kernel.ts";
+import type { Recorder } from "../gpu/recorder.ts";
+import type { Tensor } from "../gpu/tensor.ts";
+import * as wgsl from "../../wgsl/mod.ts";
+import { kvFamily, type KvFormat } from "./kv_formats.ts";
+
+type Inputs = "q" | "k" | "v" | "state";
+type PrefillNames = "WORKGROUP" | "ROWS" | "KEYS" | "GROUP_SIZE" | "N_HEADS" | "HEAD_DIM4";
+type DecodeNames =
+  | "WORKGROUP"
+  | "KEYS"
+  | "SPLIT"
+  | "HEADS"
+  | "GROUP_SIZE"
+  | "N_HEADS"
+  | "HEAD_DIM4"
+  | "WORKGROUP_QUADS";
+
+const INPUTS = { q: "read", k: "read", v: "read", state: "read" } as const;
+
+/** Keys of one split of decode. A constant, so that a split's result never depends on how many there are. */
+const SPLIT = 128;
+
+/** Invocations of a workgroup where the adapter is a CPU: as many as run in one vector. */
+const LANES = 8;
+
+const prefillDirect = kvFamily((format, source): Kernel<Inputs | "out", PrefillParams, PrefillNames> =>
+  defineKernel({
+    name: `attention_prefill_direct.${format}`,
+    source: [source, wgsl.shared_online_softmax, wgsl.attention_prefill_direct],
+    constants: ["WORKGROUP", "ROWS", "KEYS", "GROUP_SIZE", "N_HEADS", "HEAD_DIM4"],
+    bindings: { ...INPUTS, out: "read_write" },
+    params: { n_tokens: "u32", capacity: "u32", scale: "f32", mean_kv_len: "u32" },
+    workgroups: ({ n_tokens }, { WORKGROUP, ROWS, GROUP_SIZE, N_HEADS }) => [
+      Math.ceil(n_tokens * GROUP_SIZE / (WORKGROUP * ROWS)),
+      N_HEADS / GROUP_SIZE,
+    ],
+    cost: ({ n_tokens, mean_kv_len }, { N_HEADS, HEAD_DIM4 }) => 8 * n_tokens * mean_kv_len * N_HEADS * HEAD_DIM4,
+  })
+);
+type PrefillParams = "n_tokens" | "capacity" | "scale" | "mean_kv_len";
+
+const decodeDirect = kvFamily((format, source): Kernel<Inputs | "partials", DecodeParams, DecodeNames> =>
+  defineKernel({
+    name: `attention_decode_direct.${format}`,
+    source: [source, wgsl.shared_online_softmax, wgsl.attention_decode_direct],
+    constants: ["WORKGROUP", "KEYS", "SPLIT", "HEADS", "GROUP_SIZE", "N_HEADS", "HEAD_DIM4", "WORKGROUP_QUADS"],
+    bindings: { ...INPUTS, partials: "read_write" },
+    params: { n_splits: "u32", capacity: "u32", scale: "f32" },
+    workgroups: ({ n_splits }, { HEADS, N_HEADS }) => [N_HEADS / HEADS, n_splits],
+    cost: ({ n_splits }, { SPLIT, N_HEADS, HEAD_DIM4 }) => 8 * n_splits * SPLIT * N_HEADS * HEAD_DIM4,
+  })
+);
+type DecodeParams = "n_splits" | "capacity" | "scale";
+
+const merge: Kernel<"partials" | "state" | "out", "n_splits", "WORKGROUP" | "SPLIT" | "N_HEADS" | "HEAD_DIM4"> =
+  defineKernel({
+    name: "attention_merge",
+    source: [wgsl.shared_online_softmax, wgsl.attention_merge],
+    constants: ["WORKGROUP", "SPLIT", "N_HEADS", "HEAD_DIM4"],
+    bindings: { partials: "read", state: "read", out: "read_write" },
+    params: { n_splits: "u32" },
+    workgroups: (_, { N_HEADS }) => [N_HEADS],
+    cost: ({ n_splits }, { N_HEADS, HEAD_DIM4 }) => 8 * n_splits * N_HEADS * HEAD_DIM4,
+  });
+
+/** The heads of a model's attention. */
+export interface AttentionHeads {
+  /** Query heads, a multiple of `nKvHeads`. */
+  readonly nHeads: number;
+  /** Key and value heads; query head h uses head floor(h / (nHeads / nKvHeads)). */
+  readonly nKvHeads: number;
+  /** Elements of a head, a multiple of 4 up to 256. */
+  readonly headDim: number;
+}
+
+/** Operands of `attention`. */
+export interface Attention extends AttentionHeads {
+  /** Rotated queries: (nTokens, nHeads, headDim) f32. */
+  readonly q: Tensor;
+  /** Cached keys, those of the chunk included: (nKvHeads, capacity, headDim) in `cacheFormat`. */
+  readonly k: Tensor;
+  /** Cached values, those of the chunk included: (nKvHeads, capacity, headDim) in `cacheFormat`. */
+  readonly v: Tensor;
+  /** Sequence state: (8) u32; `state[0]` is the position of the first token. */
+  readonly state: Tensor;
+  /** Scratch of at least `attentionPartialsShape(heads, maxKvLength)` f32. */
+  readonly partials: Tensor;
+  /** Output: (nTokens, nHeads, headDim) f32. */
+  readonly out: Tensor;
+  /** Number of tokens in the chunk. */
+  readonly nTokens: number;
+  /** The host's bound on `state[0] + nTokens`. A larger bound costs a little time and changes no result. */
+  readonly maxKvLength: number;
+  /** Tokens that the cache has room for. */
+  readonly capacity: number;
+  /** Factor on the scores, usually 1 / sqrt(headDim). */
+  readonly scale: number;
+  /** Storage format of `k` and `v`. */
+  readonly cacheFormat: KvFormat;
+}
+
+/** Shape of the scratch that decoding with up to `maxKvLength` tokens needs: (nSplits, nHeads, headDim + 4) f32. */
+export function attentionPartialsShape(
+  { nHeads, headDim }: AttentionHeads,
+  maxKvLength: number,
+): [nSplits: number, nHeads: number, width: number] {
+  return [Math.ceil(maxKvLength / SPLIT), nHeads, headDim + 4];
+}
+
+/** Records attention of a chunk: row t sees keys 0 to state[0] + t. One token is split over its keys, more are not. */
+export function attention(recorder: Recorder, operands: Attention): void {
+  const { q, k, v, state, partials, out, nTokens, maxKvLength, capacity, cacheFormat } = operands;
+  const { nHeads, nKvHeads, headDim } = operands;
+  const shape = { GROUP_SIZE: nHeads / nKvHeads, N_HEADS: nHeads, HEAD_DIM4: headDim / 4 };
+  const scale = operands.scale * Math.LOG2E;
+  if (nTokens > 1) {
+    const mean_kv_len = Math.ceil(maxKvLength - nTokens / 2);
+    const constants = { ...shape, WORKGROUP: LANES, KEYS: 4, ROWS: rowsPerLane(headDim) };
+    recorder.dispatch(
+      prefillDirect[cacheFormat],
+      { q, k, v, state, out },
+      { n_tokens: nTokens, capacity, scale, mean_kv_len },
+      constants,
+    );
+    return;
+  }
+  const [n_splits] = attentionPartialsShape(operands, maxKvLength);
+  recorder.dispatch(decodeDirect[cacheFormat], { q, k, v, state, partials }, { n_splits, capacity, scale }, {
+    ...shape,
+    WORKGROUP: LANES,
+    WORKGROUP_QUADS: LANES * headDim / 4,
+    KEYS: 4,
+    SPLIT,
+    HEADS: headsPerLane(shape.GROUP_SIZE, headDim),
+  });
+  recorder.dispatch(merge, { partials, state, out }, { n_splits }, {
+    ...{ N_HEADS: nHeads, HEAD_DIM4: headDim / 4, SPLIT },
+    WORKGROUP: Math.ceil(headDim / 4 / LANES) * LANES,
+  });
+}
+
+/** Query rows of a lane in prefill: with their outputs they should stay in a CPU's first cache. */
+function rowsPerLane(headDim: number): number {
+  return Math.max(1, Math.min(4, Math.floor(256 / headDim)));
+}
+
+/** Query heads of a lane in decode: all of a group, or the largest part of it that the first cache holds. */
+function headsPerLane(groupSize: number, headDim: number): number {
+  const most = Math.max(1, Math.floor(512 / headDim));
+  for (let heads = Math.min(most, groupSize); heads > 1; heads--) if (groupSize % heads === 0) return heads;
+  return 1;
+}

@@ -1,0 +1,137 @@
+import { assertEquals } from "@std/assert";
+import { attention, attentionPartialsShape } from "../../src/kernels/attention.ts";
+import { KV_FORMATS, type KvFormat } from "../../src/kernels/kv_formats.ts";
+import { attention as twin, type AttentionShape } from "../reference/attention.ts";
+import { assertWithinReference, download, gpu, randomFloats, upload } from "./fixture.ts";
+
+/** Which variants run: a software adapter's, or a GPU's. Both compile anywhere. */
+const VARIANTS = [true, false];
+
+interface Case extends AttentionShape {
+  cacheFormat: KvFormat;
+  isSoftware: boolean;
+  /** Bound given to the host, over the real length. */
+  slack: number;
+}
+
+function random(shape: AttentionShape): { q: Float32Array<ArrayBuffer>; k: Float32Array; v: Float32Array } {
+  const { nTokens, nHeads, nKvHeads, headDim, capacity } = shape;
+  return {
+    // Queries of this size make scores of some units, so that weights differ by orders of magnitude.
+    q: randomFloats(nTokens * nHeads * headDim, 1, 4),
+    k: randomFloats(nKvHeads * capacity * headDim, 2, 2),
+    v: randomFloats(nKvHeads * capacity * headDim, 3),
+  };
+}
+
+/** What the cache holds after storing the values, as f32. */
+function stored(values: Float32Array, format: KvFormat): Float32Array {
+  return format === "f32" ? values : Float32Array.from(Float16Array.from(values));
+}
+
+async function run(
+  { q, k, v }: { q: Float32Array<ArrayBuffer>; k: Float32Array; v: Float32Array },
+  shape: Case,
+): Promise<Float32Array> {
+  const { nTokens, nHeads, nKvHeads, headDim, capacity, position, cacheFormat, isSoftware, slack } = shape;
+  const cached = (name: string, values: Float32Array) => {
+    const data = cacheFormat === "f32" ? Float32Array.from(values) : Float16Array.from(values);
+    return gpu.tensorOf(name, cacheFormat, [nKvHeads, capacity, headDim], data);
+  };
+  const maxKvLength = position + nTokens + slack;
+  using keys = cached("k", k);
+  using values = cached("v", v);
+  using queries = upload("q", q, [nTokens, nHeads, headDim]);
+  using state = gpu.tensorOf("state", "u32", [8], new Uint32Array([position, 0, 0, 0, 0, 0, 0, 0]));
+  using partials = gpu.createTensor("partials", "f32", attentionPartialsShape(shape, maxKvLength));
+  using out = gpu.createTensor("out", "f32", [nTokens, nHeads, headDim]);
+  const recorder = gpu.record({ isSoftware });
+  attention(recorder, {
+    ...{ q: queries, k: keys, v: values, state, partials, out, nTokens, maxKvLength, capacity, cacheFormat },
+    ...{ nHeads, nKvHeads, headDim, scale: headDim ** -0.5 },
+  });
+  await gpu.run(recorder);
+  return await download(out);
+}
+
+// nTokens, nHeads, nKvHeads, headDim, position
+const shapes = [
+  [1, 9, 3, 64, 0],
+  [1, 9, 3, 64, 1024],
+  [1, 4, 4, 128, 300],
+  [1, 8, 1, 80, 127],
+  [1, 32, 4, 96, 128],
+  [1, 3, 3, 16, 700],
+  [1, 2, 1, 256, 150],
+  [1, 12, 4, 100, 33],
+  [97, 9, 3, 64, 0],
+  [97, 9, 3, 64, 131],
+  [1025, 3, 1, 64, 0],
+  [97, 4, 4, 128, 5],
+  [33, 8, 1, 80, 64],
+  [40, 8, 2, 96, 7],
+  [2, 4, 2, 32, 0],
+  [50, 2, 1, 16, 61],
+  [19, 2, 1, 256, 40],
+  [21, 3, 3, 100, 12],
+] as const;
+
+for (const isSoftware of VARIANTS) {
+  for (const cacheFormat of KV_FORMATS) {
+    for (const [nTokens, nHeads, nKvHeads, headDim, position] of shapes) {
+      const title = `${nTokens} x ${nHeads}/${nKvHeads} x ${headDim} at ${position}, ${cacheFormat}`;
+      Deno.test(`attention() ${isSoftware ? "direct" : "shared"} agrees with its twin on ${title}`, async () => {
+        const capacity = position + nTokens + 3;
+        const shape = { nTokens, nHeads, nKvHeads, headDim, capacity, position };
+        const inputs = random(shape);
+        const actual = await run(inputs, { ...shape, cacheFormat, isSoftware, slack: 0 });
+        const [k, v] = [stored(inputs.k, cacheFormat), stored(inputs.v, cacheFormat)];
+        assertWithinReference(actual, twin(inputs.q, k, v, shape), twin(inputs.q, k, v, shape, Math.fround));
+      });
+    }
+  }
+  const name = isSoftware ? "direct" : "shared";
+
+  Deno.test(`attention() ${name} gives a row the same bits in whatever chunk it comes`, async () => {
+    const shape = { nTokens: 150, nHeads: 6, nKvHeads: 2, headDim: 64, capacity: 160, position: 0 };
+    const inputs = random(shape);
+    const whole = await run(inputs, { ...shape, cacheFormat: "f32", isSoftware, slack: 0 });
+    const width = 6 * 64;
+    for (const [position, nTokens] of [[0, 2], [2, 7], [9, 64], [73, 77], [141, 9]] as const) {
+      const q = inputs.q.slice(position * width, (position + nTokens) * width);
+      const part = await run({ ...inputs, q }, {
+        ...shape,
+        ...{ position, nTokens, cacheFormat: "f32", isSoftware, slack: 0 },
+      });
+      assertEquals(part, whole.slice(position * width, (position + nTokens) * width));
+    }
+  });
+
+  Deno.test(`attention() ${name} does not depend on the host's bound`, async () => {
+    const shape = { nTokens: 1, nHeads: 9, nKvHeads: 3, headDim: 64, capacity: 900, position: 400 };
+    const inputs = random(shape);
+    const tight = await run(inputs, { ...shape, cacheFormat: "f32", isSoftware, slack: 0 });
+    const loose = await run(inputs, { ...shape, cacheFormat: "f32", isSoftware, slack: 5000 });
+    assertEquals(loose, tight);
+  });
+
+  Deno.test(`attention() ${name} of one token is the last row of a chunk`, async () => {
+    const shape = { nTokens: 5, nHeads: 4, nKvHeads: 2, headDim: 64, capacity: 600, position: 512 };
+    const inputs = random(shape);
+    const chunk = await run(inputs, { ...shape, cacheFormat: "f32", isSoftware, slack: 0 });
+    const q = inputs.q.slice(4 * 256);
+    const last = await run({ ...inputs, q }, {
+      ...shape,
+      ...{ nTokens: 1, position: 516, cacheFormat: "f32", isSoftware, slack: 0 },
+    });
+    assertWithinReference(last, chunk.slice(4 * 256), chunk.slice(4 * 256), 1e-6);
+  });
+
+  Deno.test(`attention() ${name} stands scores as far apart as f32 allows`, async () => {
+    const shape = { nTokens: 3, nHeads: 1, nKvHeads: 1, headDim: 16, capacity: 40, position: 30 };
+    const { k, v } = random(shape);
+    const q = randomFloats(3 * 16, 7, 1e4);
+    const actual = await run({ q, k, v }, { ...shape, cacheFormat: "f32", isSoftware, slack: 0 });
+    assertWithinReference(actual, twin(q, k, v, shape), twin(q, k, v, shape, Math.fround));
+  });
+}

@@ -1,0 +1,119 @@
+// FlashAttention-2 (Dao, 2023) for a chunk of tokens, for software adapters: every invocation owns ROWS query rows.
+//
+//   out[t][h] = sum_p softmax_p(scale * q[t][h] . k[g][p]) v[g][p]   over keys p <= position + t, g = h / GROUP_SIZE
+//
+// Keys are taken in tiles of KEYS, from key 0 on, with a running maximum and sum (online softmax); tiles above the
+// diagonal are not visited. A row is a token of one query head; the heads of a group are neighbouring rows, so that a
+// key that is loaded serves all of them. All lanes of a workgroup read the same keys.
+//
+// A row's result does not depend on the rows beside it: tiles lie at multiples of KEYS, and a tile that the row cannot
+// see leaves it unchanged to the bit.
+//
+// Grid: x = blocks of WORKGROUP * ROWS rows, y = KV heads.
+// Prelude: WORKGROUP, ROWS, KEYS, GROUP_SIZE (n_heads / n_kv_heads), N_HEADS, HEAD_DIM4 (head_dim / 4).
+// Joined after a kv_* file of formats/ and shared/online_softmax.wgsl.
+
+struct Params {
+  n_tokens: u32,
+  capacity: u32,  // tokens that the cache has room for
+  scale: f32,  // of the scores, times log2(e)
+  mean_kv_len: u32,  // for the host
+}
+
+@group(0) @binding(0) var<storage, read> q: array<vec4f>;  // (n_tokens, N_HEADS, head_dim)
+@group(0) @binding(1) var<storage, read> k: array<KvQuad>;  // (n_kv_heads, capacity, head_dim)
+@group(0) @binding(2) var<storage, read> v: array<KvQuad>;  // (n_kv_heads, capacity, head_dim)
+@group(0) @binding(3) var<storage, read> state: array<u32>;  // (8): [0] position of token 0
+@group(0) @binding(4) var<storage, read_write> out: array<vec4f>;  // (n_tokens, N_HEADS, head_dim)
+@group(0) @binding(5) var<uniform> params: Params;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  // Early blocks see few keys and late ones many. A software adapter gives each thread a run of blocks, so that short
+  // and long ones have to alternate.
+  let block = select(groups.x - 1u - group.x / 2u, group.x / 2u, group.x % 2u == 0u);
+  let n_rows = params.n_tokens * GROUP_SIZE;
+  let block_end = min((block + 1u) * WORKGROUP * ROWS, n_rows);
+  let position = state[0];
+  let kv_len = position + (block_end - 1u) / GROUP_SIZE + 1u;
+  let first_row = block * WORKGROUP * ROWS + lane * ROWS;
+  let kv_row = group.y * params.capacity;
+
+  var start: array<u32, ROWS>;
+  var last_key: array<u32, ROWS>;
+  var query: array<array<vec4f, HEAD_DIM4>, ROWS>;
+  var acc: array<array<vec4f, HEAD_DIM4>, ROWS>;
+  var row_max: array<f32, ROWS>;
+  var row_sum: array<f32, ROWS>;
+  for (var r = 0; r < ROWS; r++) { // @unroll
+    let row = min(first_row + r, n_rows - 1u);
+    let token = row / GROUP_SIZE;
+    start[r] = (token * N_HEADS + group.y * GROUP_SIZE + row % GROUP_SIZE) * HEAD_DIM4;
+    last_key[r] = position + token;
+    row_max[r] = LOWEST;
+    for (var d = 0; d < HEAD_DIM4; d++) { // @unroll
+      query[r][d] = q[start[r] + d] * params.scale;
+    }
+  }
+
+  for (var tile = 0u; tile < kv_len; tile += KEYS) {
+    // Keys past the last visible one may never have been written: the last one stands in, and the mask drops it.
+    var key_row: array<u32, KEYS>;
+    var score: array<array<f32, ROWS>, KEYS>;
+    for (var i = 0; i < KEYS; i++) { // @unroll
+      key_row[i] = (kv_row + min(tile + i, kv_len - 1u)) * HEAD_DIM4;
+      // naga does not clear a variable that a loop declares again.
+      for (var r = 0; r < ROWS; r++) { // @unroll
+        score[i][r] = 0.0;
+      }
+    }
+    for (var d = 0; d < HEAD_DIM4; d++) { // @unroll
+      for (var i = 0; i < KEYS; i++) { // @unroll
+        let key = quad_of(k[key_row[i] + d]);
+        for (var r = 0; r < ROWS; r++) { // @unroll
+          score[i][r] = fma(query[r][d].x, key.x, score[i][r]);
+          score[i][r] = fma(query[r][d].y, key.y, score[i][r]);
+          score[i][r] = fma(query[r][d].z, key.z, score[i][r]);
+          score[i][r] = fma(query[r][d].w, key.w, score[i][r]);
+        }
+      }
+    }
+    for (var r = 0; r < ROWS; r++) { // @unroll
+      var highest = row_max[r];
+      for (var i = 0; i < KEYS; i++) { // @unroll
+        score[i][r] = select(LOWEST, score[i][r], tile + i <= last_key[r]);
+        highest = max(highest, score[i][r]);
+      }
+      let rescale = rescale_of(row_max[r], highest);
+      row_max[r] = highest;
+      row_sum[r] *= rescale;
+      for (var i = 0; i < KEYS; i++) { // @unroll
+        score[i][r] = weight_of(score[i][r], highest);
+        row_sum[r] += score[i][r];
+      }
+      for (var d = 0; d < HEAD_DIM4; d++) { // @unroll
+        acc[r][d] *= rescale;
+      }
+    }
+    for (var d = 0; d < HEAD_DIM4; d++) { // @unroll
+      for (var i = 0; i < KEYS; i++) { // @unroll
+        let value = quad_of(v[key_row[i] + d]);
+        for (var r = 0; r < ROWS; r++) { // @unroll
+          acc[r][d] = fma(vec4f(score[i][r]), value, acc[r][d]);
+        }
+      }
+    }
+  }
+
+  for (var r = 0; r < ROWS; r++) { // @unroll
+    if (first_row + r < n_rows) {
+      for (var d = 0; d < HEAD_DIM4; d++) { // @unroll
+        out[start[r] + d] = acc[r][d] / row_sum[r];
+      }
+    }
+  }
+}
