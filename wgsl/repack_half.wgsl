@@ -7,12 +7,13 @@
 @group(0) @binding(1) var<storage, read_write> weight: array<vec4u>;  // (part_rows, groups, 4) of 16-bit pairs
 @group(0) @binding(2) var<uniform> params: Params;
 
-// Weights 4 * quad .. 4 * quad + 3 of a row, zero past its end.
-fn load_halves(row_byte: u32, quad: u32) -> vec2u {
-  if (quad * 4u >= params.columns) {
-    return vec2u(0u);
+// Weights 2 * pair and 2 * pair + 1 of a row, zero past its end.
+fn load_pair(row_byte: u32, pair: u32) -> u32 {
+  if (pair * 2u >= params.columns) {
+    return 0u;
   }
-  return vec2u(word_at(row_byte + quad * 8u), word_at(row_byte + quad * 8u + 4u));
+  let word = word_at(row_byte + pair * 4u);
+  return select(word, word & 0xffffu, pair * 2u + 1u == params.columns);
 }
 
 @compute @workgroup_size(64)
@@ -23,7 +24,12 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   }
   let base = (place.row * params.groups + place.item) * 4u;
   for (var i = 0; i < 4; i++) { // @unroll
-    let quad = place.item * 8u + i * 2u;
-    weight[base + i] = vec4u(load_halves(place.byte, quad), load_halves(place.byte, quad + 1u));
+    let pair = place.item * 16u + i * 4u;
+    weight[base + i] = vec4u(
+      load_pair(place.byte, pair),
+      load_pair(place.byte, pair + 1u),
+      load_pair(place.byte, pair + 2u),
+      load_pair(place.byte, pair + 3u),
+    );
   }
 }

@@ -11,6 +11,7 @@ import { Gpu } from "../gpu/device.ts";
 import { selfTest } from "../kernels/self_test.ts";
 import { type ModelConfig, parseConfig, parseGgufConfig } from "../model/config.ts";
 import type { KvFormat } from "../kernels/kv_formats.ts";
+import { paddedConfig } from "../model/padding.ts";
 import { defaultPrefillChunk, type MemoryPlan, planMemory, requireFit } from "../model/plan.ts";
 import { parseRopeScaling, type RopeFrequencies, ropeFrequencies, type RopeScaling } from "../model/rope.ts";
 import { Runtime } from "../model/runtime.ts";
@@ -116,7 +117,7 @@ export async function loadModel(source: string | ModelSource, options: LoadOptio
       ...(signal === undefined ? {} : { signal }),
       ...(onProgress === undefined ? {} : { onProgress }),
     });
-    const runtime = new Runtime(gpu, config, weights, {
+    const runtime = new Runtime(gpu, paddedConfig(config), weights, {
       frequencies,
       kvFormat: plan.kvCache,
       contextLength,
@@ -207,7 +208,7 @@ function defaultContext(config: ModelConfig, scaling: RopeScaling, isOverride: b
 
 function planFor({ checkpoint, config, contextLength }: Opened, options: LoadOptions, gpu: Gpu | undefined): MemoryPlan {
   const { weights = "auto", kvCache = "auto", memoryLimit } = options;
-  return planMemory(config, {
+  return planMemory(paddedConfig(config), {
     weights,
     weightsBytes: planWeights(config, checkpoint, weights, gpu?.maxTensorBytes),
     kvCache: kvCache === "auto" ? (isFloat32(checkpoint, config, weights) ? "f32" : "f16") : kvCache,

@@ -24,9 +24,9 @@ export const SOURCE_BLOCKS: Readonly<Record<SourceDtype, { readonly weights: num
 };
 
 const READERS: Readonly<Record<SourceDtype, readonly string[]>> = {
-  F32: [wgsl.formats_source_f32],
-  F16: [wgsl.formats_source_f16],
-  BF16: [wgsl.formats_source_bf16],
+  F32: [wgsl.formats_source_f32, wgsl.formats_source_elements],
+  F16: [wgsl.formats_source_f16, wgsl.formats_source_elements],
+  BF16: [wgsl.formats_source_bf16, wgsl.formats_source_elements],
   Q8_0: [wgsl.formats_source_q8_0],
   Q4_0: [wgsl.formats_source_nibbles, wgsl.formats_source_q4_0],
   Q4_1: [wgsl.formats_source_nibbles, wgsl.formats_source_q4_1],
@@ -68,7 +68,9 @@ export interface StoreRows {
   readonly firstRow: number;
   /** Rows to store. */
   readonly nRows: number;
-  /** The matrix, whose columns are the source's too. */
+  /** Weights of a row. */
+  readonly columns: number;
+  /** The matrix, which may have more columns; they become zero. */
   readonly matrix: Matrix;
   /** Row of the matrix that the tensor's row 0 becomes. */
   readonly rowOffset: number;
@@ -95,8 +97,7 @@ export function sourceRowBytes(dtype: SourceDtype, columns: number): number {
 
 /** Records the conversion of rows into the parts of the matrix that they fall in. */
 export function storeRows(recorder: Recorder, rows: StoreRows): void {
-  const { source, sourceByte, dtype, firstRow, nRows, matrix, rowOffset, halfDim, faults, faultIndex } = rows;
-  const { columns, groups } = matrix;
+  const { source, sourceByte, dtype, firstRow, nRows, columns, matrix, rowOffset, halfDim, faults, faultIndex } = rows;
   const rowBytes = sourceRowBytes(dtype, columns);
   const kernel = kernels.get(`${dtype} ${matrix.format}`);
   if (kernel === undefined) throw new TypeError(`Cannot store ${dtype} weights as ${matrix.format}`);
@@ -113,7 +114,7 @@ export function storeRows(recorder: Recorder, rows: StoreRows): void {
       source_byte: sourceByte,
       row_bytes: rowBytes,
       columns,
-      groups,
+      groups: matrix.groups,
       n_rows: nRows,
       first_row: firstRow,
       half_dim: halfDim,

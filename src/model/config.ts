@@ -14,9 +14,9 @@ export interface ModelConfig {
   readonly architecture: string;
   /** Rows of the embedding. */
   readonly vocabSize: number;
-  /** Width of the residual stream, a multiple of 4. */
+  /** Width of the residual stream. */
   readonly hiddenSize: number;
-  /** Width of the MLP, a multiple of 4. */
+  /** Width of the MLP. */
   readonly intermediateSize: number;
   /** Decoder layers. */
   readonly nLayers: number;
@@ -164,8 +164,7 @@ function readLlama(fields: ConfigFields, rope: RopeSettings): ModelConfig {
     fields.refuse("hidden_act", `Skein computes "silu" here`, "UnknownActivation");
   }
   const vocabSize = fields.integer("vocab_size", 1, MOST.vocab);
-  const hiddenSize = multipleOf4(fields, "hidden_size", MOST.hidden);
-  const intermediateSize = multipleOf4(fields, "intermediate_size", MOST.intermediate);
+  const hiddenSize = fields.integer("hidden_size", 1, MOST.hidden);
   const nHeads = fields.integer("num_attention_heads", 1, MOST.heads);
   const nKvHeads = fields.integer("num_key_value_heads", 1, MOST.heads, nHeads);
   if (nHeads % nKvHeads !== 0) {
@@ -174,19 +173,17 @@ function readLlama(fields: ConfigFields, rope: RopeSettings): ModelConfig {
   if (!fields.has("head_dim") && hiddenSize % nHeads !== 0) {
     fields.refuse("num_attention_heads", `expected a divisor of hidden_size ${hiddenSize}, or a head_dim`);
   }
-  const headDim = fields.has("head_dim") ? multipleOf4(fields, "head_dim", MOST.headDim) : hiddenSize / nHeads;
+  const headDim = fields.integer("head_dim", 4, MOST.headDim, hiddenSize / nHeads);
   if (headDim % 4 !== 0 || headDim > MOST.headDim) {
-    fields.refuse(
-      "num_attention_heads",
-      `which makes heads of ${headDim}: expected a multiple of 4, at most ${MOST.headDim}`,
-    );
+    const field = fields.has("head_dim") ? "head_dim" : "num_attention_heads";
+    fields.refuse(field, `which makes heads of ${headDim}: expected a multiple of 4, at most ${MOST.headDim}`);
   }
   const eosIds = fields.ids("eos_token_id", vocabSize);
   return {
     architecture: "LlamaForCausalLM",
     vocabSize,
     hiddenSize,
-    intermediateSize,
+    intermediateSize: fields.integer("intermediate_size", 1, MOST.intermediate),
     nLayers: fields.integer("num_hidden_layers", 1, MOST.layers),
     nHeads,
     nKvHeads,
@@ -204,12 +201,6 @@ function readLlama(fields: ConfigFields, rope: RopeSettings): ModelConfig {
     stopIds: eosIds,
     dtype: dtypeOf(fields),
   };
-}
-
-function multipleOf4(fields: ConfigFields, name: string, most: number): number {
-  const value = fields.integer(name, 4, most);
-  if (value % 4 !== 0) fields.refuse(name, "expected a multiple of 4");
-  return value;
 }
 
 /** transformers' name of the weights' type; without one its default, float32. */

@@ -4,6 +4,8 @@
  * @module
  */
 import type { ModelConfig } from "./config.ts";
+import { padded } from "./padding.ts";
+import { GGUF_NAMES, HUGGING_FACE_NAMES } from "./tensor_names.ts";
 
 /** The weights of one layer; M stands for a matrix, V for a vector. */
 export interface LlamaLayer<M, V> {
@@ -45,112 +47,78 @@ export interface LlamaParameters<M, V> {
 export interface Slot {
   /** What it is, for error messages. */
   readonly label: string;
-  /** Rows of all tensors together; the length of a vector. */
+  /** Rows of all tensors, each padded; the length of a vector. */
   readonly rows: number;
-  /** Columns; 0 for a vector. */
+  /** Weights of a row in the checkpoint; 0 for a vector. */
   readonly columns: number;
   /** Tensors in order of their rows. */
   readonly tensors: readonly SlotTensor[];
-  /** True for embedding and head, which a 4-bit choice keeps at 8 bits. */
-  readonly isVocabulary: boolean;
+  /** "vocabulary" is embedding or head, which a 4-bit choice keeps at 8 bits; "gain" is a norm's. */
+  readonly role: "vocabulary" | "gain" | "inner";
 }
 
 /** One tensor of a slot. */
 export interface SlotTensor {
   /** Name in the checkpoint. */
   readonly name: string;
-  /** Its rows. */
+  /** Its rows in the checkpoint. */
   readonly rows: number;
+  /** Row of the slot that its row 0 becomes. */
+  readonly rowOffset: number;
   /** Half of headDim where GGUF stores rows as interleaved rotation pairs; else 0. */
   readonly halfDim: number;
 }
 
-/** Name of the head's tensor, which a checkpoint may carry although the head is the embedding. */
-export const LM_HEAD = "lm_head.weight";
-
-/** Names of a Llama's tensors: `layer` is the prefix of a layer, the rest follow it or stand alone. */
-const HUGGING_FACE = {
-  layer: "model.layers.",
-  embedTokens: "model.embed_tokens",
-  norm: "model.norm",
-  lmHead: "lm_head",
-  inputNorm: "input_layernorm",
-  qProj: "self_attn.q_proj",
-  kProj: "self_attn.k_proj",
-  vProj: "self_attn.v_proj",
-  oProj: "self_attn.o_proj",
-  postAttentionNorm: "post_attention_layernorm",
-  gateProj: "mlp.gate_proj",
-  upProj: "mlp.up_proj",
-  downProj: "mlp.down_proj",
-};
-
-const GGUF: typeof HUGGING_FACE = {
-  layer: "blk.",
-  embedTokens: "token_embd",
-  norm: "output_norm",
-  lmHead: "output",
-  inputNorm: "attn_norm",
-  qProj: "attn_q",
-  kProj: "attn_k",
-  vProj: "attn_v",
-  oProj: "attn_output",
-  postAttentionNorm: "ffn_norm",
-  gateProj: "ffn_gate",
-  upProj: "ffn_up",
-  downProj: "ffn_down",
-};
-
 /** The slots of a model. */
 export function layoutOf(config: ModelConfig, isGguf: boolean): LlamaParameters<Slot, Slot> {
   const { vocabSize, hiddenSize, intermediateSize, nHeads, nKvHeads, headDim, nLayers } = config;
-  const names = isGguf ? GGUF : HUGGING_FACE;
+  const { attentionBias, mlpBias, tieWordEmbeddings } = config;
+  const names = isGguf ? GGUF_NAMES : HUGGING_FACE_NAMES;
   const halfDim = isGguf ? headDim / 2 : 0;
-  const slot = (label: string, columns: number, tensors: SlotTensor[], isVocabulary = false): Slot => ({
-    label,
-    rows: tensors.reduce((sum, { rows }) => sum + rows, 0),
-    columns,
-    tensors,
-    isVocabulary,
-  });
-  const single = (name: string, rows: number, columns: number, isVocabulary = false): Slot =>
-    slot(name, columns, [{ name: `${name}.weight`, rows, halfDim: 0 }], isVocabulary);
-  const embedTokens = single(names.embedTokens, vocabSize, hiddenSize, true);
+  const gain = (name: string) => stack("gain", ".weight", 0, [[name, hiddenSize]]);
+  const vocabulary = (name: string) => stack("vocabulary", ".weight", hiddenSize, [[name, vocabSize]]);
+  const embedTokens = vocabulary(names.embedTokens);
   return {
     embedTokens,
     layers: Array.from({ length: nLayers }, (_, i) => {
       const at = (name: string) => `${names.layer}${i}.${name}`;
-      const projection = (suffix: string, columns: number, tensors: readonly (readonly [string, number, number])[]) =>
-        slot(
-          tensors.map(([name]) => at(name)).join(" + ") + suffix,
-          columns,
-          tensors.map(([name, rows, halfDim]) => ({ name: at(name) + suffix, rows, halfDim })),
-        );
-      const qkv = [
-        [names.qProj, nHeads * headDim, halfDim],
-        [names.kProj, nKvHeads * headDim, halfDim],
-        [names.vProj, nKvHeads * headDim, 0],
-      ] as const;
-      const o = [[names.oProj, hiddenSize, 0]] as const;
-      const gateUp = [[names.gateProj, intermediateSize, 0], [names.upProj, intermediateSize, 0]] as const;
-      const down = [[names.downProj, hiddenSize, 0]] as const;
-      const { attentionBias, mlpBias } = config;
+      const qkv: Stacked[] = [
+        [at(names.qProj), nHeads * headDim, halfDim],
+        [at(names.kProj), nKvHeads * headDim, halfDim],
+        [at(names.vProj), nKvHeads * headDim],
+      ];
+      const o: Stacked[] = [[at(names.oProj), hiddenSize]];
+      const gateUp: Stacked[] = [[at(names.gateProj), intermediateSize], [at(names.upProj), intermediateSize]];
+      const down: Stacked[] = [[at(names.downProj), hiddenSize]];
       return {
-        inputNorm: single(at(names.inputNorm), hiddenSize, 0),
-        qkvProj: projection(".weight", hiddenSize, qkv),
-        qkvBias: attentionBias ? projection(".bias", 0, qkv) : undefined,
-        oProj: projection(".weight", nHeads * headDim, o),
-        oBias: attentionBias ? projection(".bias", 0, o) : undefined,
-        postAttentionNorm: single(at(names.postAttentionNorm), hiddenSize, 0),
-        gateUpProj: projection(".weight", hiddenSize, gateUp),
-        gateUpBias: mlpBias ? projection(".bias", 0, gateUp) : undefined,
-        downProj: projection(".weight", intermediateSize, down),
-        downBias: mlpBias ? projection(".bias", 0, down) : undefined,
+        inputNorm: gain(at(names.inputNorm)),
+        qkvProj: stack("inner", ".weight", hiddenSize, qkv),
+        qkvBias: attentionBias ? stack("inner", ".bias", 0, qkv) : undefined,
+        oProj: stack("inner", ".weight", nHeads * headDim, o),
+        oBias: attentionBias ? stack("inner", ".bias", 0, o) : undefined,
+        postAttentionNorm: gain(at(names.postAttentionNorm)),
+        gateUpProj: stack("inner", ".weight", hiddenSize, gateUp),
+        gateUpBias: mlpBias ? stack("inner", ".bias", 0, gateUp) : undefined,
+        downProj: stack("inner", ".weight", intermediateSize, down),
+        downBias: mlpBias ? stack("inner", ".bias", 0, down) : undefined,
       };
     }),
-    norm: single(names.norm, hiddenSize, 0),
-    lmHead: config.tieWordEmbeddings ? embedTokens : single(names.lmHead, vocabSize, hiddenSize, true),
+    norm: gain(names.norm),
+    lmHead: tieWordEmbeddings ? embedTokens : vocabulary(names.lmHead),
   };
+}
+
+/** A tensor's name without its ending, its rows, and half of headDim where its rows are interleaved pairs. */
+type Stacked = readonly [name: string, rows: number, halfDim?: number];
+
+function stack(role: Slot["role"], ending: string, columns: number, stacked: readonly Stacked[]): Slot {
+  const tensors: SlotTensor[] = [];
+  let rowOffset = 0;
+  for (const [name, rows, halfDim = 0] of stacked) {
+    tensors.push({ name: name + ending, rows, rowOffset, halfDim });
+    rowOffset += role === "vocabulary" ? rows : padded(rows);
+  }
+  return { label: tensors.map(({ name }) => name).join(" + "), rows: rowOffset, columns, tensors, role };
 }
 
 /** Makes something of each slot; a tied head gets what the embedding got. */

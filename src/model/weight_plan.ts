@@ -10,7 +10,9 @@ import { matrixBytes, type WeightFormat } from "../gpu/matrix.ts";
 import { byteLengthOf } from "../gpu/tensor.ts";
 import { isExact, SOURCE_BLOCKS, type SourceDtype, sourceRowBytes } from "../kernels/store_rows.ts";
 import type { ModelConfig } from "./config.ts";
-import { layoutOf, type LlamaParameters, LM_HEAD, mapSlots, type Slot } from "./weight_layout.ts";
+import { padded } from "./padding.ts";
+import { LM_HEAD } from "./tensor_names.ts";
+import { layoutOf, type LlamaParameters, mapSlots, type Slot } from "./weight_layout.ts";
 
 /** How weights are stored: `auto` is each tensor's own precision. */
 export type WeightChoice = "auto" | "f32" | "f16" | "q8" | "q4";
@@ -93,15 +95,15 @@ const OWN: Readonly<Record<SourceDtype, WeightFormat>> = {
  *
  * @param dtypes Types of the tensors that are stacked.
  * @param choice What was asked for.
- * @param isVocabulary Whether it is embedding or head.
+ * @param role What the matrix is.
  */
-export function formatOf(dtypes: readonly SourceDtype[], choice: WeightChoice, isVocabulary: boolean): WeightFormat {
+export function formatOf(dtypes: readonly SourceDtype[], choice: WeightChoice, role: Slot["role"]): WeightFormat {
   const formats = dtypes.map((dtype): WeightFormat => {
     if (choice === "auto") return OWN[dtype];
     if (choice === "f32") return "f32";
     if (choice === "f16") return dtype === "BF16" ? "bf16" : "f16";
     if (dtype === "Q4_0" || dtype === "Q4_1") return OWN[dtype];
-    return choice === "q8" || isVocabulary ? "q8" : "q4";
+    return choice === "q8" || role === "vocabulary" ? "q8" : "q4";
   });
   const [format] = formats;
   if (formats.every((other) => other === format)) return format!;
@@ -133,10 +135,10 @@ export function planWeights(
     if (done.has(slot)) return;
     done.add(slot);
     const dtypes = slot.tensors.map(({ name }) => checkpoint.tensors.get(name)?.dtype ?? config.dtype);
-    const format = formatOf(dtypes as SourceDtype[], choice, slot.isVocabulary);
+    const format = formatOf(dtypes as SourceDtype[], choice, slot.role);
     bytes += slot.columns === 0
       ? byteLengthOf("f32", [slot.rows])
-      : matrixBytes(slot.rows, slot.columns, format, maxTensorBytes);
+      : matrixBytes(slot.rows, padded(slot.columns), format, maxTensorBytes);
   };
   mapSlots(layout, add, add);
   return bytes;

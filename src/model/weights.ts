@@ -14,6 +14,7 @@ import type { Recorder } from "../gpu/recorder.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { type SourceDtype, sourceRowBytes, storeRows } from "../kernels/store_rows.ts";
 import type { ModelConfig } from "./config.ts";
+import { gainScale, padded } from "./padding.ts";
 import { layoutOf, type LlamaParameters, mapSlots, type Slot } from "./weight_layout.ts";
 import { checkTensors, formatOf, type WeightChoice } from "./weight_plan.ts";
 import { readVector } from "./weight_vectors.ts";
@@ -58,16 +59,23 @@ interface Stream extends RowRange {
   readonly name: string;
   readonly dtype: SourceDtype;
   readonly target: Matrix | Tensor;
+  /** Row of the matrix, or element of the vector, where it begins. */
   readonly rowOffset: number;
+  /** Half of headDim where its rows are interleaved pairs; else 0. */
   readonly halfDim: number;
+  /** Its element of the faults. */
   readonly index: number;
+  /** Weights of a row; 0 for a vector. */
+  readonly columns: number;
+  /** Factor on a vector. */
+  readonly scale: number;
 }
 
 /**
  * Loads all weights.
  *
  * @param gpu Where to.
- * @param config The model's shape, which the tensors have to match.
+ * @param config The model's shape, which the tensors have to match. The forward pass takes `paddedConfig` of it.
  * @param checkpoint Where from.
  * @throws {FormatError} If a tensor is missing, unexpected, of another shape or unreadable type, or holds values that
  * the chosen format cannot.
@@ -86,17 +94,15 @@ export async function loadWeights(
   const made: (Matrix | Tensor)[] = [];
   const fill = <T extends Matrix | Tensor>(slot: Slot, target: T): T => {
     made.push(target);
-    let rowOffset = 0;
-    for (const { name, rows, halfDim } of slot.tensors) {
+    for (const { name, rows, rowOffset, halfDim } of slot.tensors) {
       const { file, begin, end, dtype } = checkpoint.tensors.get(name)!;
       const range = slot.columns === 0
         ? { rowBytes: end - begin, rows: 1 }
         : { rowBytes: sourceRowBytes(dtype as SourceDtype, slot.columns), rows };
       streams.push({
         ...{ name, file, begin, dtype: dtype as SourceDtype, target, rowOffset, halfDim, index: streams.length },
-        ...range,
+        ...{ ...range, columns: slot.columns, scale: slot.role === "gain" ? gainScale(rows) : 1 },
       });
-      rowOffset += rows;
     }
     return target;
   };
@@ -105,8 +111,8 @@ export async function loadWeights(
       layout,
       (slot) => {
         const dtypes = slot.tensors.map(({ name }) => checkpoint.tensors.get(name)!.dtype as SourceDtype);
-        const format = formatOf(dtypes, choice, slot.isVocabulary);
-        return fill(slot, createMatrix(gpu, slot.label, slot.rows, slot.columns, format));
+        const format = formatOf(dtypes, choice, slot.role);
+        return fill(slot, createMatrix(gpu, slot.label, slot.rows, padded(slot.columns), format));
       },
       (slot) => fill(slot, gpu.createTensor(slot.label, "f32", [slot.rows])),
     );
@@ -195,11 +201,11 @@ function place(
   staging: Tensor,
   faults: Tensor,
 ): void {
-  const { dtype, target, rowOffset, halfDim, index, rowBytes } = range;
+  const { dtype, target, rowOffset, halfDim, index, rowBytes, columns, scale } = range;
   const data = bytes.subarray(offset, offset + rows * rowBytes);
   if (!("parts" in target)) {
-    gpu.upload(target, readVector(data, dtype, halfDim), rowOffset * 4);
-  } else if (halfDim === 0 && dtype.toLowerCase() === target.format && target.columns % GROUP === 0) {
+    gpu.upload(target, readVector(data, dtype, halfDim).map((value) => value * scale), rowOffset * 4);
+  } else if (halfDim === 0 && dtype.toLowerCase() === target.format && columns % GROUP === 0) {
     // The file's bytes are the matrix's bytes.
     for (const part of target.parts) {
       const begin = Math.max(rowOffset + firstRow, part.rowBegin);
@@ -214,7 +220,7 @@ function place(
     }
   } else {
     storeRows(recorder, {
-      ...{ source: staging, sourceByte: offset, dtype, firstRow, nRows: rows },
+      ...{ source: staging, sourceByte: offset, dtype, firstRow, nRows: rows, columns },
       ...{ matrix: target, rowOffset, halfDim, faults, faultIndex: index },
     });
   }

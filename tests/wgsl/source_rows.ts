@@ -10,7 +10,10 @@ import { decodeWeights, type StoredWeights } from "../reference/weight_formats.t
 import { gpu, random } from "./fixture.ts";
 
 /** Rows and columns: whole groups and broken ones, odd numbers of groups, one row and many. */
-export const SHAPES: readonly (readonly [number, number])[] = [[1, 40], [97, 96], [1025, 32], [8, 576], [3, 1000]];
+export const SHAPES: readonly (readonly [number, number])[] = [[1, 40], [97, 96], [1025, 32], [8, 576], [3, 1000], [
+  5,
+  45,
+]];
 
 /** The shapes that `dtype` can have: blocks are never broken. */
 export function shapesOf(dtype: SourceDtype): readonly (readonly [number, number])[] {
@@ -82,7 +85,7 @@ export async function store(
   const recorder = gpu.record();
   for (let firstRow = 0; firstRow < nRows; firstRow += step ?? nRows) {
     storeRows(recorder, {
-      ...{ source, sourceByte: sourceByte + firstRow * rowBytes, dtype, firstRow },
+      ...{ source, sourceByte: sourceByte + firstRow * rowBytes, dtype, firstRow, columns },
       ...{ nRows: Math.min(step ?? nRows, nRows - firstRow), matrix, rowOffset: otherRows, halfDim },
       ...{ faults, faultIndex: 1 },
     });

@@ -6,8 +6,8 @@
 struct Params {
   source_byte: u32,  // where the first row begins in `source`
   row_bytes: u32,
-  columns: u32,  // a multiple of 4
-  groups: u32,  // ceil(columns / 32)
+  columns: u32,  // weights of a row
+  groups: u32,  // groups of a row of the matrix
   n_rows: u32,  // rows in this dispatch
   first_row: u32,  // number of the first one in its tensor
   half_dim: u32,  // half of head_dim where rows are stored as interleaved rotation pairs, else 0

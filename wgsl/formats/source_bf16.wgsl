@@ -7,14 +7,3 @@ fn load_quad(row_byte: u32, quad: u32) -> vec4f {
   let high = word_at(byte + 4u);
   return bitcast<vec4f>(vec4u(low << 16u, low & 0xffff0000u, high << 16u, high & 0xffff0000u));
 }
-
-// The 32 weights of a group, zero past the row's end.
-fn load_group(row_byte: u32, group: u32) -> array<vec4f, 8> {
-  var values: array<vec4f, 8>;
-  for (var i = 0; i < 8; i++) { // @unroll
-    if (group * 32u + i * 4u < params.columns) {
-      values[i] = load_quad(row_byte, group * 8u + i);
-    }
-  }
-  return values;
-}
