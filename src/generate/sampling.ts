@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { ResolvedSampling } from "../kernels/select.ts";
+import type { ResolvedSampling } from "../kernels/sample.ts";
 
 export type { ResolvedSampling };
 

@@ -9,12 +9,10 @@ import { defineKernel, type Kernel } from "../gpu/kernel.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import { byteLengthOf, type Tensor } from "../gpu/tensor.ts";
 import * as wgsl from "../../wgsl/mod.ts";
+import { type ResolvedSampling, sample, type SampleShapes, sampleShapes } from "./sample.ts";
 
-/** Logits that one workgroup of `argmax.wgsl` or `sample_mass.wgsl` looks at. */
+/** Logits that one workgroup of `argmax.wgsl` looks at. */
 const SPAN = 4096;
-
-/** Words of the buffer `bins`, see `shared/mass.wgsl`. */
-const BIN_WORDS = 770;
 
 /** Stop ids that a `Selection` has room for. */
 export const MAX_STOP_IDS = 64;
@@ -40,48 +38,6 @@ const penalizeKernel: Kernel<"seen" | "logits", "vocab_size" | "penalty"> = defi
   params: { vocab_size: "u32", penalty: "f32" },
   workgroups: ({ vocab_size }) => [Math.ceil(vocab_size / 2048)],
   cost: ({ vocab_size }) => vocab_size,
-});
-
-const massKernel: Kernel<
-  "logits" | "partials" | "masses" | "bins",
-  "vocab_size" | "n_partials" | "scale" | "top_k" | "min_mass"
-> = defineKernel({
-  name: "sample_mass",
-  source: [wgsl.shared_order, wgsl.shared_mass, wgsl.sample_mass],
-  constants: [],
-  bindings: { logits: "read", partials: "read", masses: "read_write", bins: "read_write" },
-  params: { vocab_size: "u32", n_partials: "u32", scale: "f32", top_k: "u32", min_mass: "u32" },
-  workgroups: ({ vocab_size }) => [Math.ceil(vocab_size / SPAN)],
-  cost: ({ vocab_size }) => 30 * vocab_size,
-});
-
-const sampleKernel: Kernel<
-  "logits" | "partials" | "masses" | "listed" | "state" | "bins" | "drawn",
-  "vocab_size" | "n_partials" | "top_k" | "top_p" | "min_mass" | "seed_low" | "seed_high"
-> = defineKernel({
-  name: "sample",
-  source: [wgsl.shared_order, wgsl.shared_u64, wgsl.shared_philox, wgsl.shared_mass, wgsl.sample],
-  constants: [],
-  bindings: {
-    logits: "read",
-    partials: "read",
-    masses: "read",
-    state: "read",
-    bins: "read_write",
-    listed: "read_write",
-    drawn: "read_write",
-  },
-  params: {
-    vocab_size: "u32",
-    n_partials: "u32",
-    top_k: "u32",
-    top_p: "u32",
-    min_mass: "u32",
-    seed_low: "u32",
-    seed_high: "u32",
-  },
-  workgroups: () => [1],
-  cost: () => 2e6,
 });
 
 const advanceKernel: Kernel<
@@ -114,24 +70,8 @@ const markSeenKernel: Kernel<"tokens" | "seen", "n_tokens"> = defineKernel({
   cost: ({ n_tokens }) => n_tokens,
 });
 
-/** How a token is selected, with every choice made. The filters apply in the order in which they stand here. */
-export interface ResolvedSampling {
-  /** Divides positive logits of tokens in prompt and output, multiplies negative ones; 1 changes nothing. */
-  readonly repetitionPenalty: number;
-  /** Divides the logits; 0 takes the largest logit, and then the rest of this list does not count. */
-  readonly temperature: number;
-  /** Keeps this many tokens; 0 keeps all. */
-  readonly topK: number;
-  /** Keeps the fewest tokens that have this share of the probability; 1 keeps all. */
-  readonly topP: number;
-  /** Keeps tokens with at least this share of the largest probability; 0 keeps all. */
-  readonly minP: number;
-  /** Seed of the random numbers, a safe integer from 0. */
-  readonly seed: number;
-}
-
 /** What one generation's selections share: its stop ids, its output so far, and scratch. */
-export interface Selection {
+export interface Selection extends Readonly<Record<keyof SampleShapes, Tensor>> {
   /** Number of logits. */
   readonly vocabSize: number;
   /** Entries of `ring`. */
@@ -144,14 +84,6 @@ export interface Selection {
   readonly stopIds: Tensor;
   /** Best (key, id) of each stretch of the vocabulary: (ceil(vocabSize / 4096), 2) u32. */
   readonly partials: Tensor;
-  /** Probabilities over the largest one, in units of 2^-31: (vocabSize) u32, zeros up to a multiple of 4. */
-  readonly masses: Tensor;
-  /** Ids of the tokens in one bin of masses: (vocabSize) u32. */
-  readonly listed: Tensor;
-  /** Totals of the masses, see `shared/mass.wgsl`: (770) u32, zero between two selections. */
-  readonly bins: Tensor;
-  /** The (key, id) that was drawn: (2) u32. */
-  readonly drawn: Tensor;
   /** Frees all tensors. */
   dispose(): void;
 }
@@ -162,10 +94,7 @@ function selectionShapes(vocabSize: number, ringCapacity: number) {
     seen: [Math.ceil(vocabSize / 32)],
     stopIds: [MAX_STOP_IDS],
     partials: [Math.ceil(vocabSize / SPAN), 2],
-    masses: [Math.ceil(vocabSize / 4) * 4],
-    listed: [vocabSize],
-    bins: [BIN_WORDS],
-    drawn: [2],
+    ...sampleShapes(vocabSize),
   } as const;
 }
 
@@ -181,18 +110,10 @@ export function selectionBytes(vocabSize: number, ringCapacity: number): number 
  * @param ringCapacity Selected ids that are kept, at least as many as may be in flight before the host reads them.
  */
 export function createSelection(gpu: Gpu, vocabSize: number, ringCapacity: number): Selection {
-  const shapes = selectionShapes(vocabSize, ringCapacity);
-  const tensor = (name: keyof typeof shapes) => gpu.createTensor(`selection, ${name}`, "u32", shapes[name]);
-  const tensors = {
-    ring: tensor("ring"),
-    seen: tensor("seen"),
-    stopIds: tensor("stopIds"),
-    partials: tensor("partials"),
-    masses: tensor("masses"),
-    listed: tensor("listed"),
-    bins: tensor("bins"),
-    drawn: tensor("drawn"),
-  };
+  const shapes = Object.entries(selectionShapes(vocabSize, ringCapacity));
+  const tensors = Object.fromEntries(
+    shapes.map(([name, shape]) => [name, gpu.createTensor(`selection, ${name}`, "u32", shape)]),
+  ) as Record<keyof ReturnType<typeof selectionShapes>, Tensor>;
   return {
     vocabSize,
     ringCapacity,
@@ -263,6 +184,7 @@ export function select(
   { logits, state, token, selection, nStopIds, nTokens = 1, sampling }: Select,
 ): void {
   const { vocabSize, ringCapacity, partials, drawn, ring, seen, stopIds } = selection;
+  const nPartials = Math.ceil(vocabSize / SPAN);
   if (sampling !== undefined && sampling.repetitionPenalty !== 1) {
     recorder.dispatch(penalizeKernel, { seen, logits }, {
       vocab_size: vocabSize,
@@ -271,47 +193,16 @@ export function select(
   }
   recorder.dispatch(argmaxKernel, { logits, partials }, { vocab_size: vocabSize }, {});
   const isSampled = sampling !== undefined && sampling.temperature > 0;
-  if (isSampled) sample(recorder, logits, state, selection, sampling);
+  if (isSampled) sample(recorder, { ...selection, logits, state, nPartials, sampling });
   recorder.dispatch(
     advanceKernel,
     { partials: isSampled ? drawn : partials, stop_ids: stopIds, state, token, ring, seen },
     {
-      n_partials: isSampled ? 1 : Math.ceil(vocabSize / SPAN),
+      n_partials: isSampled ? 1 : nPartials,
       n_stop_ids: nStopIds,
       ring_capacity: ringCapacity,
       n_tokens: nTokens,
     },
     {},
   );
-}
-
-function sample(
-  recorder: Recorder,
-  logits: Tensor,
-  state: Tensor,
-  selection: Selection,
-  sampling: ResolvedSampling,
-): void {
-  const { vocabSize, partials, masses, listed, bins, drawn } = selection;
-  const { temperature, topK, topP, minP, seed } = sampling;
-  const nPartials = Math.ceil(vocabSize / SPAN);
-  const keep = topK < vocabSize ? topK : 0;
-  const minMass = Math.ceil(minP * 2 ** 31);
-  recorder.dispatch(massKernel, { logits, partials, masses, bins }, {
-    vocab_size: vocabSize,
-    n_partials: nPartials,
-    scale: 2 * Math.LOG2E / temperature,
-    top_k: keep,
-    min_mass: minMass,
-  }, {});
-  recorder.dispatch(sampleKernel, { logits, partials, masses, listed, state, bins, drawn }, {
-    vocab_size: vocabSize,
-    n_partials: nPartials,
-    top_k: keep,
-    // A share that rounds to the whole is no filter; one that rounds to nothing keeps the first token.
-    top_p: topP < 1 ? Math.max(1, Math.round(topP * 2 ** 32)) % 2 ** 32 : 0,
-    min_mass: minMass,
-    seed_low: seed % 2 ** 32,
-    seed_high: Math.floor(seed / 2 ** 32),
-  }, {});
 }

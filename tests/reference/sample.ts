@@ -4,14 +4,12 @@
  *
  * @module
  */
-import type { ResolvedSampling } from "../../src/kernels/select.ts";
+import type { ResolvedSampling } from "../../src/kernels/sample.ts";
 
-/** Logits after CTRL's repetition penalty on the tokens of `seen`. */
-export function penalize(logits: ArrayLike<number>, seen: ReadonlySet<number>, penalty: number): Float64Array {
-  return Float64Array.from(
-    logits,
-    (logit, id) => !seen.has(id) ? logit : logit > 0 ? logit / penalty : logit * penalty,
-  );
+/** 2^31 times each probability over the largest one. */
+export function masses(logits: ArrayLike<number>, temperature: number): Float64Array {
+  const largest = Array.from(logits).reduce((a, b) => Math.max(a, b));
+  return Float64Array.from(logits, (logit) => 2 ** 31 * Math.exp((logit - largest) / temperature));
 }
 
 /** Token ids by falling logit, the lower id first among equals. */
@@ -23,8 +21,8 @@ function byLogit(logits: ArrayLike<number>): number[] {
 export function probabilities(logits: ArrayLike<number>, sampling: ResolvedSampling): Float64Array {
   const { temperature, topK, topP, minP } = sampling;
   const order = byLogit(logits);
-  const largest = logits[order[0]!]!;
-  const weight = (id: number) => Math.exp((logits[id]! - largest) / temperature);
+  const weights = masses(logits, temperature);
+  const weight = (id: number) => weights[id]! / 2 ** 31;
   let kept = topK > 0 ? order.slice(0, topK) : order;
   if (topP < 1) {
     const total = kept.reduce((sum, id) => sum + weight(id), 0);
@@ -52,24 +50,24 @@ function bin(mass: number): number {
  * The token that the kernels draw.
  *
  * @param logits f32 logits.
- * @param masses The masses that `sample_mass.wgsl` made of them.
+ * @param mass The masses that `sample_mass.wgsl` made of them.
  * @param count Tokens generated before.
  */
-export function draw(logits: Float32Array, masses: Uint32Array, sampling: ResolvedSampling, count: number): number {
+export function draw(logits: Float32Array, mass: Uint32Array, sampling: ResolvedSampling, count: number): number {
   const { topK, topP, minP, seed } = sampling;
-  const order = byLogit(logits).filter((id) => masses[id]! > 0)
-    .sort((a, b) => bin(masses[b]!) - bin(masses[a]!) || logits[b]! - logits[a]! || a - b);
-  const sum = (ids: number[]) => BigInt(ids.reduce((total, id) => total + masses[id]!, 0));
+  const order = byLogit(logits).filter((id) => mass[id]! > 0)
+    .sort((a, b) => bin(mass[b]!) - bin(mass[a]!) || logits[b]! - logits[a]! || a - b);
+  const sum = (ids: number[]) => BigInt(ids.reduce((total, id) => total + mass[id]!, 0));
   /** How many tokens it takes until their mass is over `limit`. */
   const head = (limit: bigint) => {
     let total = 0n;
-    return 1 + order.findIndex((id) => (total += BigInt(masses[id]!)) > limit);
+    return 1 + order.findIndex((id) => (total += BigInt(mass[id]!)) > limit);
   };
   let kept = sum(topK > 0 ? order.slice(0, topK) : order);
   const share = BigInt(Math.max(1, Math.round(topP * 2 ** 32)));
   if (share < 1n << 32n) kept = sum(order.slice(0, head((kept * share - 1n) >> 32n)));
   if (minP > 0) {
-    const enough = sum(order.filter((id) => masses[id]! >= Math.ceil(minP * 2 ** 31)));
+    const enough = sum(order.filter((id) => mass[id]! >= Math.ceil(minP * 2 ** 31)));
     if (enough < kept) kept = enough;
   }
   const random = philox([count, 0, 0, 0], [seed % 2 ** 32, Math.floor(seed / 2 ** 32)])[0]!;

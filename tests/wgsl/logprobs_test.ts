@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { logprobs } from "../../src/kernels/logprobs.ts";
 import { logprobs as twin } from "../reference/logprobs.ts";
 import { download, gpu, maxError, random, randomFloats, upload } from "./fixture.ts";
+import { normals } from "./selection_fixture.ts";
 
 async function run(logits: Float32Array<ArrayBuffer>, targets: number[], vocabSize: number): Promise<Float32Array> {
   const nRows = targets.length;
@@ -12,15 +13,6 @@ async function run(logits: Float32Array<ArrayBuffer>, targets: number[], vocabSi
   logprobs(recorder, { logits: rows, targets: ids, out, nRows, vocabSize });
   await gpu.run(recorder);
   return await download(out);
-}
-
-/** Normally distributed values, as logits roughly are. */
-function normals(length: number, seed: number, scale: number): Float32Array<ArrayBuffer> {
-  const next = random(seed);
-  return Float32Array.from({ length }, () => {
-    const radius = Math.sqrt(-2 * Math.log((next() + 1) / 2 + 1e-10));
-    return scale * radius * Math.cos(Math.PI * next());
-  });
 }
 
 for (

@@ -1,47 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
 import { defineKernel } from "../../src/gpu/kernel.ts";
-import type { Tensor } from "../../src/gpu/tensor.ts";
-import { clearSeen, createSelection, markSeen, type ResolvedSampling, select } from "../../src/kernels/select.ts";
+import type { ResolvedSampling } from "../../src/kernels/sample.ts";
+import { createSelection, select } from "../../src/kernels/select.ts";
 import * as wgsl from "../../wgsl/mod.ts";
 import { argmax } from "../reference/argmax.ts";
-import { draw, penalize, philox, probabilities } from "../reference/sample.ts";
-import { download, gpu, maxError, random, randomFloats, upload } from "./fixture.ts";
-
-const PLAIN: ResolvedSampling = { repetitionPenalty: 1, temperature: 1, topK: 0, topP: 1, minP: 0, seed: 0 };
-
-async function words(tensor: Tensor): Promise<Uint32Array> {
-  return new Uint32Array((await gpu.read(tensor)).buffer);
-}
-
-/** Draws `nDraws` tokens from the same logits; also gives the masses. */
-async function drawMany(
-  values: Float32Array<ArrayBuffer>,
-  sampling: ResolvedSampling,
-  nDraws: number,
-): Promise<{ ids: number[]; masses: Uint32Array }> {
-  const vocabSize = values.length;
-  const selection = createSelection(gpu, vocabSize, nDraws);
-  using logits = upload("logits", values, [vocabSize]);
-  using state = gpu.createTensor("state", "u32", [8]);
-  using token = gpu.createTensor("token", "u32", [1]);
-  const recorder = gpu.record();
-  select(recorder, { logits, state, token, selection, nStopIds: 0, sampling });
-  for (let done = 0; done < nDraws; done += 64) gpu.submit(Array(Math.min(64, nDraws - done)).fill(recorder));
-  // Reads wait at the same time: each takes ten milliseconds.
-  const [after, ids, masses] = await Promise.all([state, selection.ring, selection.masses].map(words));
-  assertEquals([...after!].slice(0, 3), [nDraws, 0, nDraws]);
-  selection.dispose();
-  return { ids: [...ids!], masses: masses!.slice(0, vocabSize) };
-}
-
-/** Normally distributed values, as logits roughly are. */
-function normals(length: number, seed: number, scale: number): Float32Array<ArrayBuffer> {
-  const next = random(seed);
-  return Float32Array.from({ length }, () => {
-    const radius = Math.sqrt(-2 * Math.log((next() + 1) / 2 + 1e-10));
-    return scale * radius * Math.cos(Math.PI * next());
-  });
-}
+import { draw, philox, probabilities } from "../reference/sample.ts";
+import { gpu, randomFloats, upload } from "./fixture.ts";
+import { drawMany, normals, PLAIN, words } from "./selection_fixture.ts";
 
 const LOGITS: Readonly<Record<string, (vocabSize: number) => Float32Array<ArrayBuffer>>> = {
   "normal": (vocabSize) => normals(vocabSize, vocabSize, 3),
@@ -77,20 +42,6 @@ for (const vocabSize of [1, 97, 4096, 4097, 49152, 128256]) {
       }
     });
   }
-}
-
-for (const vocabSize of [97, 49152]) {
-  Deno.test(`sample_mass makes masses of ${vocabSize} logits within 1e-5 of the exact ones`, async () => {
-    const logits = normals(vocabSize, 5, 3);
-    const largest = logits[argmax(logits)]!;
-    for (const temperature of [0.3, 1, 2.5]) {
-      const { masses } = await drawMany(logits, { ...PLAIN, temperature }, 1);
-      for (const [i, mass] of masses.entries()) {
-        const exact = 2 ** 31 * Math.exp((logits[i]! - largest) / temperature);
-        assert(Math.abs(mass - exact) <= 0.5 + 1e-5 * exact, `Mass ${mass} of token ${i} should be ${exact}`);
-      }
-    }
-  });
 }
 
 /** Upper bound of chi-square that chance exceeds once in about 30,000 runs (Wilson and Hilferty, 1931; 4 sigma). */
@@ -159,65 +110,6 @@ Deno.test("select() with sampling tells of a NaN or an infinity instead of choos
       selection.dispose();
     }
   }
-});
-
-Deno.test("markSeen() and select() mark tokens, whose logits the repetition penalty then moves", async () => {
-  const vocabSize = 4099;
-  const values = normals(vocabSize, 3, 3);
-  values[7] = 50;
-  values[8] = 0;
-  const prompt = [0, 7, 8, 31, 32, 33, 4098, ...Array.from({ length: 200 }, (_, i) => 100 + 3 * i), 7];
-  for (const penalty of [1.3, 0.5, 100]) {
-    const selection = createSelection(gpu, vocabSize, 4);
-    using tokens = gpu.tensorOf("tokens", "u32", [prompt.length], Uint32Array.from(prompt));
-    using logits = gpu.createTensor("logits", "f32", [vocabSize]);
-    using state = gpu.createTensor("state", "u32", [8]);
-    using token = gpu.createTensor("token", "u32", [1]);
-    const marking = gpu.record();
-    markSeen(marking, { tokens, selection, nTokens: prompt.length });
-    gpu.submit([marking]);
-    const recorder = gpu.record();
-    const sampling = { ...PLAIN, temperature: 0, repetitionPenalty: penalty };
-    select(recorder, { logits, state, token, selection, nStopIds: 0, sampling });
-    const seen = new Set(prompt);
-    for (let step = 0; step < 4; step++) {
-      gpu.upload(logits, values);
-      gpu.submit([recorder]);
-      const exact = penalize(values, seen, penalty);
-      const naive = Float32Array.from(exact);
-      assert(maxError(await download(logits), exact) <= 2 * maxError(naive, exact) + 1e-6);
-      const id = (await words(token))[0]!;
-      assertEquals(id, argmax(naive));
-      seen.add(id);
-    }
-    clearSeen(gpu, selection);
-    assertEquals(Math.max(...await words(selection.seen)), 0);
-    selection.dispose();
-  }
-});
-
-Deno.test("a repetition penalty keeps finite logits finite", async () => {
-  const selection = createSelection(gpu, 4, 1);
-  using logits = upload("logits", Float32Array.of(-3.4e38, -3.3e38, 3.4e38, 1), [4]);
-  using state = gpu.createTensor("state", "u32", [8]);
-  using token = gpu.createTensor("token", "u32", [1]);
-  using tokens = gpu.tensorOf("tokens", "u32", [4], Uint32Array.of(0, 1, 2, 3));
-  const recorder = gpu.record();
-  markSeen(recorder, { tokens, selection, nTokens: 4 });
-  for (const repetitionPenalty of [4, 0.1]) {
-    select(recorder, {
-      logits,
-      state,
-      token,
-      selection,
-      nStopIds: 0,
-      sampling: { ...PLAIN, temperature: 0, repetitionPenalty },
-    });
-  }
-  gpu.submit([recorder]);
-  assertEquals([...await words(state)].slice(0, 3), [2, 0, 2]);
-  assertEquals([...await download(logits)].map(Number.isFinite), [true, true, true, true]);
-  selection.dispose();
 });
 
 Deno.test("philox gives the published known answers", async () => {
