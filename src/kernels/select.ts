@@ -11,6 +11,8 @@ import { byteLengthOf, type Tensor } from "../gpu/tensor.ts";
 import * as wgsl from "../../wgsl/mod.ts";
 import { type ResolvedSampling, sample, type SampleShapes, sampleShapes } from "./sample.ts";
 
+export type { ResolvedSampling };
+
 /** Logits that one workgroup of `argmax.wgsl` looks at. */
 const SPAN = 4096;
 
