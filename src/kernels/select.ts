@@ -62,16 +62,6 @@ const advanceKernel: Kernel<
   cost: () => 1000,
 });
 
-const markSeenKernel: Kernel<"tokens" | "seen", "n_tokens"> = defineKernel({
-  name: "mark_seen",
-  source: [wgsl.mark_seen],
-  constants: [],
-  bindings: { tokens: "read", seen: "read_write" },
-  params: { n_tokens: "u32" },
-  workgroups: ({ n_tokens }) => [Math.ceil(n_tokens / 64)],
-  cost: ({ n_tokens }) => n_tokens,
-});
-
 /** What one generation's selections share: its stop ids, its output so far, and scratch. */
 export interface Selection extends Readonly<Record<keyof SampleShapes, Tensor>> {
   /** Number of logits. */
@@ -80,7 +70,10 @@ export interface Selection extends Readonly<Record<keyof SampleShapes, Tensor>> 
   readonly ringCapacity: number;
   /** Selected ids, number c of a generation at c mod capacity: (ringCapacity) u32. */
   readonly ring: Tensor;
-  /** One bit a token id, set for tokens of prompt and output: (ceil(vocabSize / 32)) u32, id 0 in the lowest bit. */
+  /**
+   * One bit a token id, id 0 in the lowest bit of the first word: (ceil(vocabSize / 32)) u32. The host sets those of
+   * the prompt before a generation with a repetition penalty, `select` those of the output.
+   */
   readonly seen: Tensor;
   /** Ids that end a generation; `setStopIds` fills it: (MAX_STOP_IDS) u32. */
   readonly stopIds: Tensor;
@@ -136,26 +129,6 @@ export function setStopIds(gpu: Gpu, selection: Selection, ids: readonly number[
     throw new RangeError(`Cannot stop on more than ${MAX_STOP_IDS} token ids, got ${ids.length}`);
   }
   if (ids.length > 0) gpu.upload(selection.stopIds, Uint32Array.from(ids));
-}
-
-/** Forgets the tokens seen so far. */
-export function clearSeen(gpu: Gpu, selection: Selection): void {
-  gpu.upload(selection.seen, new Uint32Array(Math.ceil(selection.vocabSize / 32)));
-}
-
-/** Operands of `markSeen`. */
-export interface MarkSeen {
-  /** Token ids, each below the vocabulary's size: (nTokens) u32. */
-  readonly tokens: Tensor;
-  /** Where the marks go. */
-  readonly selection: Selection;
-  /** How many tokens. */
-  readonly nTokens: number;
-}
-
-/** Records that tokens of the prompt count for the repetition penalty. Selected tokens are marked by `select`. */
-export function markSeen(recorder: Recorder, { tokens, selection, nTokens }: MarkSeen): void {
-  recorder.dispatch(markSeenKernel, { tokens, seen: selection.seen }, { n_tokens: nTokens }, {});
 }
 
 /** Operands of `select`. */

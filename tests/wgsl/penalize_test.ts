@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
-import { createSelection, markSeen, select } from "../../src/kernels/select.ts";
+import { createSelection, select } from "../../src/kernels/select.ts";
 import { argmax } from "../reference/argmax.ts";
-import { penalize } from "../reference/penalize.ts";
+import { penalize, seenWords } from "../reference/penalize.ts";
 import { assertWithinReference, download, gpu } from "./fixture.ts";
 import { normals, PLAIN, words } from "./selection_fixture.ts";
 
@@ -9,13 +9,10 @@ import { normals, PLAIN, words } from "./selection_fixture.ts";
 async function run(values: Float32Array<ArrayBuffer>, prompt: readonly number[], penalty: number, nSteps: number) {
   const vocabSize = values.length;
   const selection = createSelection(gpu, vocabSize, nSteps);
-  using tokens = gpu.tensorOf("tokens", "u32", [prompt.length], Uint32Array.from(prompt));
   using logits = gpu.createTensor("logits", "f32", [vocabSize]);
   using state = gpu.createTensor("state", "u32", [8]);
   using token = gpu.createTensor("token", "u32", [1]);
-  const marking = gpu.record();
-  markSeen(marking, { tokens, selection, nTokens: prompt.length });
-  gpu.submit([marking]);
+  gpu.upload(selection.seen, seenWords(prompt, vocabSize));
   const recorder = gpu.record();
   const sampling = { ...PLAIN, temperature: 0, repetitionPenalty: penalty };
   select(recorder, { logits, state, token, selection, nStopIds: 0, sampling });
