@@ -4,8 +4,9 @@
  *
  * @module
  */
+import type { Gpu } from "../gpu/device.ts";
 import { type Access, defineKernel, type Kernel } from "../gpu/kernel.ts";
-import { type Matrix, WEIGHT_FORMATS, type WeightFormat } from "../gpu/matrix.ts";
+import { GROUP, GROUP_WORDS, type Matrix, WEIGHT_FORMATS, type WeightFormat } from "../gpu/matrix.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import * as wgsl from "../../wgsl/mod.ts";
@@ -122,6 +123,30 @@ export function storeRows(recorder: Recorder, rows: StoreRows): void {
       part_rows: part.rows,
       tensor: faultIndex,
     }, constants);
+  }
+}
+
+/** True where rows of the source are rows of the matrix, byte for byte. */
+export function isVerbatim(dtype: SourceDtype, columns: number, halfDim: number, { format }: Matrix): boolean {
+  return halfDim === 0 && dtype.toLowerCase() === format && columns % GROUP === 0;
+}
+
+/**
+ * Writes verbatim rows into the parts of the matrix that they fall in, before anything that is submitted later.
+ *
+ * @param gpu The matrix's device.
+ * @param bytes The rows.
+ * @param matrix The matrix.
+ * @param firstRow Row of the matrix that the first of them becomes.
+ */
+export function uploadRows(gpu: Gpu, bytes: Uint8Array<ArrayBuffer>, matrix: Matrix, firstRow: number): void {
+  const rowBytes = matrix.groups * GROUP_WORDS[matrix.format] * 4;
+  for (const part of matrix.parts) {
+    const begin = Math.max(firstRow, part.rowBegin);
+    const end = Math.min(firstRow + bytes.length / rowBytes, part.rowBegin + part.rows);
+    if (begin >= end) continue;
+    const rows = bytes.subarray((begin - firstRow) * rowBytes, (end - firstRow) * rowBytes);
+    gpu.upload(part.weight, rows, (begin - part.rowBegin) * rowBytes);
   }
 }
 

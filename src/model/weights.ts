@@ -9,10 +9,10 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { type Piece, type PieceRows, planPieces, type RowRange } from "../checkpoint/pieces.ts";
 import type { ModelSource } from "../checkpoint/source.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { createMatrix, disposeMatrix, GROUP, type Matrix } from "../gpu/matrix.ts";
+import { createMatrix, disposeMatrix, type Matrix } from "../gpu/matrix.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import type { Tensor } from "../gpu/tensor.ts";
-import { type SourceDtype, sourceRowBytes, storeRows } from "../kernels/store_rows.ts";
+import { isVerbatim, type SourceDtype, sourceRowBytes, storeRows, uploadRows } from "../kernels/store_rows.ts";
 import type { ModelConfig } from "./config.ts";
 import { gainScale, padded } from "./padding.ts";
 import { layoutOf, type LlamaParameters, mapSlots, type Slot } from "./weight_layout.ts";
@@ -205,19 +205,8 @@ function place(
   const data = bytes.subarray(offset, offset + rows * rowBytes);
   if (!("parts" in target)) {
     gpu.upload(target, readVector(data, dtype, halfDim).map((value) => value * scale), rowOffset * 4);
-  } else if (halfDim === 0 && dtype.toLowerCase() === target.format && columns % GROUP === 0) {
-    // The file's bytes are the matrix's bytes.
-    for (const part of target.parts) {
-      const begin = Math.max(rowOffset + firstRow, part.rowBegin);
-      const end = Math.min(rowOffset + firstRow + rows, part.rowBegin + part.rows);
-      if (begin >= end) continue;
-      const skipped = begin - rowOffset - firstRow;
-      gpu.upload(
-        part.weight,
-        data.subarray(skipped * rowBytes, (skipped + end - begin) * rowBytes),
-        (begin - part.rowBegin) * rowBytes,
-      );
-    }
+  } else if (isVerbatim(dtype, columns, halfDim, target)) {
+    uploadRows(gpu, data, target, rowOffset + firstRow);
   } else {
     storeRows(recorder, {
       ...{ source: staging, sourceByte: offset, dtype, firstRow, nRows: rows, columns },

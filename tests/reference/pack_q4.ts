@@ -1,5 +1,5 @@
 /**
- * Twin of `wgsl/pack_q4.wgsl`: the squared error that the best of the eight scales leaves in each group of 32 in a row of
+ * Twin of `wgsl/pack_q4.wgsl`: the squared error that the best of the sixteen scales leaves in each group of 32 in a row of
  * `columns` weights, (rows, groups).
  */
 export function packQ4Errors(weights: Float64Array, columns: number): Float64Array {
@@ -18,7 +18,7 @@ function smallestError(group: Float64Array): number {
   const extreme = highest >= -lowest ? highest : lowest;
   if (extreme === 0) return 0;
   let smallest = Infinity;
-  for (let divisor = -5.5; divisor >= -9; divisor -= 0.5) {
+  for (let divisor = -5.5; divisor >= -9.25; divisor -= 0.25) {
     const ratio = extreme / divisor;
     const d = Math.sign(ratio) * Math.f16round(Math.min(65504, Math.max(2 ** -24, Math.abs(ratio))));
     let error = 0;

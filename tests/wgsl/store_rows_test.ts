@@ -1,7 +1,9 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { isExact } from "../../src/kernels/store_rows.ts";
+import { createMatrix, disposeMatrix } from "../../src/gpu/matrix.ts";
+import { isExact, isVerbatim, uploadRows } from "../../src/kernels/store_rows.ts";
 import { decodeRows } from "../reference/source_rows.ts";
 import { decodeWeights } from "../reference/weight_formats.ts";
+import { gpu } from "./fixture.ts";
 import { randomRows, store } from "./source_rows.ts";
 
 const COLUMNS = 64;
@@ -47,6 +49,33 @@ Deno.test("storeRows() refuses a format that would invent a minimum", async () =
     TypeError,
     "Cannot store F32 weights as q4m",
   );
+});
+
+Deno.test("uploadRows() writes rows into the parts that they fall in", async () => {
+  const bytes = randomRows("F32", 97, COLUMNS, 3);
+  for (const partRows of [200, 97, 32, 10]) {
+    const parts = [];
+    for (let rowBegin = 0; rowBegin < 100; rowBegin += partRows) {
+      const rows = Math.min(partRows, 100 - rowBegin);
+      parts.push({ ...createMatrix(gpu, "stored", rows, COLUMNS, "f32").parts[0]!, rowBegin });
+    }
+    const matrix = { rows: 100, columns: COLUMNS, groups: 2, format: "f32", parts } as const;
+    uploadRows(gpu, bytes.subarray(0, 50 * COLUMNS * 4), matrix, 2);
+    uploadRows(gpu, bytes.subarray(50 * COLUMNS * 4), matrix, 52);
+    const stored = (await Promise.all(parts.map(({ weight }) => gpu.read(weight)))).flatMap((part) => [...part]);
+    const edge = new Uint8Array(COLUMNS * 4);
+    assertEquals(stored, [...edge, ...edge, ...bytes, ...edge]);
+    disposeMatrix(matrix);
+  }
+});
+
+Deno.test("isVerbatim() is true where bytes need no change", () => {
+  const matrix = createMatrix(gpu, "m", 4, 64, "bf16");
+  assertEquals(isVerbatim("BF16", 64, 0, matrix), true);
+  assertEquals(isVerbatim("F16", 64, 0, matrix), false);
+  assertEquals(isVerbatim("BF16", 64, 32, matrix), false);
+  assertEquals(isVerbatim("BF16", 60, 0, matrix), false);
+  disposeMatrix(matrix);
 });
 
 Deno.test("isExact() is true where no precision is lost", () => {
