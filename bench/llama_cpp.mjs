@@ -4,21 +4,24 @@
  *
  * Arguments: the folder that holds node_modules, "vulkan" or "cpu", and the GGUF file.
  */
+import { availableParallelism } from "node:os";
 import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 
 const [folder, backend, modelPath] = process.argv.slice(2);
 const { getLlama } = await import(pathToFileURL(`${folder}/node_modules/node-llama-cpp/dist/index.js`).href);
 
+// More threads than processors make its workers wait for each other.
+const maxThreads = availableParallelism();
 const onGpu = backend === "vulkan";
-const llama = await getLlama({ gpu: onGpu ? "vulkan" : false, build: "never", logLevel: "error" });
+const llama = await getLlama({ gpu: onGpu ? "vulkan" : false, build: "never", logLevel: "error", maxThreads });
 if (onGpu && llama.gpu !== "vulkan") throw new Error("llama.cpp found no Vulkan device");
 const started = performance.now();
 const model = await llama.loadModel({ modelPath, gpuLayers: onGpu ? "max" : 0 });
 const context = await model.createContext({ contextSize: 2048, batchSize: 512, flashAttention: true });
 const sequence = context.getSequence();
 const loadMs = performance.now() - started;
-const [device] = onGpu ? await llama.getGpuDeviceNames() : [`${llama.maxThreads || llama.cpuMathCores} CPU threads`];
+const [device] = onGpu ? await llama.getGpuDeviceNames() : [`${maxThreads} CPU threads`];
 console.log(JSON.stringify({ device, loadMs }));
 
 for await (const line of createInterface({ input: process.stdin })) {
