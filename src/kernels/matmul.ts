@@ -68,6 +68,43 @@ const matmulDirect = family((format): Kernel<Bindings, MatrixParams, FormatNames
   })
 );
 
+/** matvec_shared, with the sum over lanes by subgroups or, where there are none, through workgroup memory alone. */
+function sharedFamily(subgroups: boolean) {
+  const addLanes = subgroups ? wgsl.shared_add_lanes_subgroup : wgsl.shared_add_lanes_none;
+  return family((format): Kernel<Bindings, VectorParams, "LOADS" | "QUADS" | "LANES" | "ROWS" | "SUBGROUP_LANES"> =>
+    defineKernel({
+      name: `${subgroups ? "matvec_subgroup" : "matvec_shared"}.${format}`,
+      source: [formatSource(format), addLanes, wgsl.matvec_shared],
+      constants: ["LOADS", "QUADS", "LANES", "ROWS", "SUBGROUP_LANES"],
+      bindings: BINDINGS,
+      params: VECTOR_PARAMS,
+      subgroups,
+      workgroups: ({ rows }, { LANES, ROWS }) => [Math.ceil(rows / (128 / LANES * ROWS))],
+      cost: ({ rows, groups }) => rows * groups * GROUP,
+    })
+  );
+}
+
+const matvecSubgroup = sharedFamily(true);
+const matvecShared = sharedFamily(false);
+
+const matmulTiled = family((format): Kernel<Bindings, MatrixParams, "LOADS" | "QUADS" | "TAIL"> =>
+  defineKernel({
+    name: `matmul_tiled.${format}`,
+    source: [formatSource(format), wgsl.matmul_tiled],
+    constants: ["LOADS", "QUADS", "TAIL"],
+    bindings: BINDINGS,
+    params: MATRIX_PARAMS,
+    workgroups: ({ rows, n_rows }) => [Math.ceil(rows / 64), Math.ceil(n_rows / 64)],
+    cost: ({ rows, groups, n_rows }) => rows * groups * GROUP * n_rows,
+  })
+);
+
+/** Lanes that walk along a row together: the most, of 32, 16 and 8, of which three quarters have work to the end. */
+function lanesFor(loads: number): number {
+  return [32, 16].find((lanes) => loads / (Math.ceil(loads / lanes) * lanes) >= 0.75) ?? 8;
+}
+
 /** Operands of `matmul`. */
 export interface Matmul {
   /** Input vectors: (at least xOffset + nRows, matrix.columns) f32. */
@@ -98,6 +135,9 @@ export interface Matmul {
 export function matmul(recorder: Recorder, operands: Matmul): void {
   const { x, xOffset = 0, matrix, bias, out, outOffset = 0, outStride = matrix.rows, nRows, add = false } = operands;
   const { columns, groups, format } = matrix;
+  const { isSoftware, subgroupSize } = recorder.traits;
+  const subgroups = recorder.traits.subgroups && subgroupSize >= 8;
+  const direct = isSoftware && subgroups;
   for (const { rowBegin, rows, weight, scales } of matrix.parts) {
     // Without a bias the kernel does not read the binding, which must hold some tensor nevertheless.
     const buffers = { weight, scales, x, bias: bias ?? scales, out };
@@ -112,13 +152,20 @@ export function matmul(recorder: Recorder, operands: Matmul): void {
       add: Number(add),
     };
     const constants = { ...formatConstants(format), TAIL: columns % GROUP !== 0, ODD: groups % 2 !== 0 };
-    if (nRows === 1) {
-      recorder.dispatch(matvecDirect[format], buffers, params, { ...constants, ROWS: 8, TOUCHES: 2 });
-    } else {
-      recorder.dispatch(matmulDirect[format], buffers, { ...params, n_rows: nRows, out_stride: outStride }, {
+    const manyParams = { ...params, n_rows: nRows, out_stride: outStride };
+    if (direct) {
+      if (nRows === 1) recorder.dispatch(matvecDirect[format], buffers, params, { ...constants, ROWS: 8, TOUCHES: 2 });
+      else recorder.dispatch(matmulDirect[format], buffers, manyParams, { ...constants, ROWS: 2 });
+    } else if (nRows === 1) {
+      const lanes = lanesFor(groups * constants.LOADS);
+      recorder.dispatch(subgroups ? matvecSubgroup[format] : matvecShared[format], buffers, params, {
         ...constants,
-        ROWS: 2,
+        LANES: lanes,
+        ROWS: 4,
+        SUBGROUP_LANES: subgroups ? Math.min(lanes, 2 ** Math.floor(Math.log2(subgroupSize))) : 1,
       });
+    } else {
+      recorder.dispatch(matmulTiled[format], buffers, manyParams, constants);
     }
   }
 }
