@@ -322,6 +322,8 @@ export class Gpu {
       return bytes;
     } catch (cause) {
       staging.destroy();
+      // Why the device is gone is told a moment after the read fails.
+      await new Promise((resolve) => setTimeout(resolve));
       this.check();
       throw new DeviceLostError(`Cannot read ${label} back: ${(cause as Error).message}`, { cause });
     }
