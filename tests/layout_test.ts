@@ -4,6 +4,8 @@
  * @module
  */
 import { assert, assertEquals } from "@std/assert";
+import manifest from "../deno.json" with { type: "json" };
+import jsrManifest from "../deno.jsr.json" with { type: "json" };
 import * as wgsl from "../wgsl/mod.ts";
 import { kernelDeclarations } from "./kernel_declarations.ts";
 
@@ -11,14 +13,14 @@ const ROOT = new URL("../", import.meta.url);
 const SKIPPED = /^(\.git|node_modules|dist|wasm\/(target|pkg|fuzz\/(target|corpus|artifacts))|tests\/testdata)$/;
 
 /** Suffixes of kernels that compute the same in another way and share a test. */
-const VARIANT = /_(direct|shared|subgroup)$/;
+const VARIANT = /_(direct|shared|subgroup|tiled)$/;
 
-async function filesBelow(path: string = ""): Promise<string[]> {
+async function filesBelow(path: string = "", skipped: RegExp = SKIPPED): Promise<string[]> {
   const found: string[] = [];
   for await (const { name, isDirectory } of Deno.readDir(new URL(path, ROOT))) {
     const inner = path + name;
-    if (SKIPPED.test(inner)) continue;
-    if (isDirectory) found.push(...await filesBelow(`${inner}/`));
+    if (skipped.test(inner)) continue;
+    if (isDirectory) found.push(...await filesBelow(`${inner}/`, skipped));
     else found.push(inner);
   }
   return found.sort();
@@ -31,9 +33,11 @@ const declarations = await kernelDeclarations();
 
 /** The modules that a module names, by import or as a file to run. */
 async function namedBy(path: string): Promise<string[]> {
-  const named = [...(await read(path)).matchAll(/"(\.\.?\/[^"\s]+\.ts)"/g)].map(([, relative]) =>
-    new URL(relative!, `file:///${path}`).pathname.slice(1)
-  );
+  const aliases: Readonly<Record<string, string>> = manifest.imports;
+  const named = [...(await read(path)).matchAll(/"([.@][^"\s]+)"/g)].map(([, name]) => {
+    const alias = aliases[name!];
+    return new URL(alias ?? name!, alias === undefined ? `file:///${path}` : "file:///").pathname.slice(1);
+  });
   return named.filter((name) => files.includes(name));
 }
 
@@ -74,18 +78,15 @@ Deno.test("every twin is used by a test", () => {
   assertEquals(files.filter((path) => path.startsWith("tests/reference/") && !used.has(path)), []);
 });
 
-Deno.test("every module under src is reached by a test of its room", () => {
-  const tested = new Set<string>();
-  for (const test of files.filter((path) => path.endsWith("_test.ts"))) {
-    const room = test.replace(/^tests\/([^/]*)\/.*$/, "$1");
-    // Kernels' TypeScript sides are tested with the kernels.
-    const rooms = [`src/${room === "wgsl" ? "kernels" : room}/`, `tests/${room}/`];
-    const inside = (path: string) => rooms.some((folder) => path.startsWith(folder));
-    for (const path of reachedFrom(test, inside)) if (inside(path)) tested.add(path);
-    if (!test.slice(6).includes("/")) { for (const path of reachedFrom(test, () => false)) tested.add(path); }
-  }
+Deno.test("every module under src is reached by a test, and every room has tests of its own", () => {
+  const tests = files.filter((path) => path.endsWith("_test.ts"));
+  const reached = new Set(tests.flatMap((test) => [...reachedFrom(test, () => true)]));
   const modules = files.filter((path) => /^src\/.*\.ts$/.test(path));
-  assertEquals(modules.filter((path) => !tested.has(path)), []);
+  assertEquals(modules.filter((path) => !reached.has(path)), []);
+  const rooms = new Set(modules.flatMap((path) => /^src\/(\w+)\//.exec(path)?.[1] ?? []));
+  // Kernels' TypeScript sides are tested with the kernels.
+  const folder = (room: string) => room === "kernels" ? "tests/wgsl/" : `tests/${room}/`;
+  assertEquals([...rooms].filter((room) => !tests.some((test) => test.startsWith(folder(room)))), []);
 });
 
 Deno.test("every test mirrors something that exists", () => {
@@ -94,7 +95,7 @@ Deno.test("every test mirrors something that exists", () => {
     const [folder] = name.split("/");
     const candidates = folder === "wgsl"
       ? [
-        ...["", "_direct", "_shared", "_subgroup"].map((variant) => `${name}${variant}.wgsl`),
+        ...["", "_direct", "_shared", "_subgroup", "_tiled"].map((variant) => `${name}${variant}.wgsl`),
         `src/kernels/${name.slice(5)}.ts`,
       ]
       : [`src/${name}.ts`, `${name}.ts`];
@@ -157,4 +158,19 @@ Deno.test("file names are snake_case and say what is inside", () => {
   const code = files.filter((path) => /\.(ts|rs|wgsl|py)$/.test(path));
   assertEquals(code.filter((path) => !/^[a-z0-9_]+(\.d)?\.\w+$/.test(path.split("/").at(-1)!)), []);
   assertEquals(code.filter((path) => /(^|\/)(utils?|helpers?|common|misc|types|manager)\.\w+$/.test(path)), []);
+});
+
+Deno.test("published files stay under 6 MB together", async () => {
+  const { include, exclude } = manifest.publish;
+  const isIn = (list: string[], path: string) => list.some((entry) => path === entry || path.startsWith(`${entry}/`));
+  const published = (await filesBelow("", /^\.git$/)).filter((path) => isIn(include, path) && !isIn(exclude, path));
+  let bytes = 0;
+  for (const path of published) bytes += (await Deno.stat(new URL(path, ROOT))).size;
+  assert(published.includes("wasm/pkg/core_bg.wasm") && bytes < 6e6, `${published.length} files have ${bytes} bytes`);
+});
+
+Deno.test("the second config is the first with the real packages", () => {
+  assertEquals(jsrManifest.exports, manifest.exports);
+  assertEquals(jsrManifest.version, manifest.version);
+  assertEquals(Object.keys(jsrManifest.imports), Object.keys(manifest.imports));
 });
