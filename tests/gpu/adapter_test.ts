@@ -33,7 +33,7 @@ Deno.test("without an adapter, Gpu.request() says which package is missing", asy
   const script = `
     const { Gpu } = await import(${JSON.stringify(new URL("../../src/gpu/device.ts", import.meta.url).href)});
     await Gpu.request().then(() => console.log("opened"), ({ name, message }) => console.log(name + ": " + message));`;
-  const { stdout } = await new Deno.Command(Deno.execPath(), {
+  const { stdout } = await new Deno.Command("deno", {
     args: ["eval", "--no-lock", script],
     env: { DENO_WEBGPU_BACKEND: "vulkan", VK_ICD_FILENAMES: "/nonexistent", VK_DRIVER_FILES: "/nonexistent" },
   }).output();
