@@ -105,10 +105,7 @@ fn read(value: Value, steps: &mut Vec<DecoderStep>) -> Result<()> {
         },
         "Replace" if component.regex().is_none() => {
             let pattern: Value = field(&component.value, "pattern")?;
-            DecoderStep::Replace {
-                pattern: field(&pattern, "String")?,
-                content: field(&component.value, "content")?,
-            }
+            DecoderStep::Replace { pattern: field(&pattern, "String")?, content: field(&component.value, "content")? }
         }
         _ => return Err(component.unknown()),
     };

@@ -60,9 +60,7 @@ impl GgufHeader {
     /// Starts on a file of `file_size` bytes.
     pub fn new(file_size: u64) -> Result<Self> {
         if file_size < FIXED_BYTES {
-            return Err(CoreError::Truncated(format!(
-                "File is too short for a GGUF header: {file_size} bytes"
-            )));
+            return Err(CoreError::Truncated(format!("File is too short for a GGUF header: {file_size} bytes")));
         }
         Ok(Self {
             file_size,
@@ -218,9 +216,7 @@ impl GgufHeader {
         };
         match value.as_u64() {
             Some(alignment) if alignment.is_power_of_two() && alignment <= u64::from(u32::MAX) => Ok(alignment),
-            _ => Err(CoreError::Malformed(format!(
-                "Value of general.alignment must be a power of two: {value}"
-            ))),
+            _ => Err(CoreError::Malformed(format!("Value of general.alignment must be a power of two: {value}"))),
         }
     }
 
@@ -269,19 +265,19 @@ fn place(info: TensorInfo, alignment: u64, data_begin: u64, file_size: u64) -> R
     }
     let blocks = elements.checked_div(dtype.block_elements).unwrap_or(0);
     let begin = data_begin.checked_add(offset);
-    let end = blocks
-        .checked_mul(dtype.block_bytes)
-        .and_then(|bytes| begin.and_then(|begin| begin.checked_add(bytes)));
+    let end = blocks.checked_mul(dtype.block_bytes).and_then(|bytes| begin.and_then(|begin| begin.checked_add(bytes)));
     match (begin, end) {
         (Some(begin), Some(end)) if end <= file_size => {
             // ggml writes the fastest dimension first.
             shape.reverse();
             Ok(TensorEntry { name, dtype: dtype.name, shape, begin, end })
         }
-        (_, Some(end)) => Err(CoreError::Truncated(format!(
-            "Tensor {shown} ends at byte {end}, but the file has {file_size} bytes"
+        (_, Some(end)) => {
+            Err(CoreError::Truncated(format!("Tensor {shown} ends at byte {end}, but the file has {file_size} bytes")))
+        }
+        _ => Err(CoreError::TooLarge(format!(
+            "Size or offset of tensor {shown} overflows: offset {offset}, shape {shape:?}"
         ))),
-        _ => Err(CoreError::TooLarge(format!("Size or offset of tensor {shown} overflows: offset {offset}, shape {shape:?}"))),
     }
 }
 

@@ -94,10 +94,9 @@ impl<'a> GgufReader<'a> {
     pub fn string(&mut self, what: &str) -> Read<&'a str> {
         let length = self.u64(what)?;
         if length > MAX_STRING_BYTES {
-            return Err(CoreError::TooLarge(format!(
-                "Length of {what} is above {MAX_STRING_BYTES} bytes: {length}"
-            ))
-            .into());
+            return Err(
+                CoreError::TooLarge(format!("Length of {what} is above {MAX_STRING_BYTES} bytes: {length}")).into()
+            );
         }
         let bytes = self.take(what, length)?;
         std::str::from_utf8(bytes).map_err(|error| {

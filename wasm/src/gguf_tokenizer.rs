@@ -14,7 +14,8 @@ use serde_json::{Map, Value};
 /// Llama 3's split.
 const LLAMA3_PATTERN: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 /// Qwen 2's: as Llama 3's, with single digits.
-const QWEN2_PATTERN: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+const QWEN2_PATTERN: &str =
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 /// What llama.cpp splits by where a file names nothing.
 const DEFAULT_PATTERNS: [&str; 4] = [
     r"[\p{P}\$\+<=>\^~\|]+",
@@ -117,9 +118,8 @@ fn byte_level(vocabulary: &Vocabulary, pre: &Pre) -> Result<Parts> {
         // A token may itself be a space, so the one between the two is looked for behind the first character.
         let middle = merge.char_indices().skip(1).find(|(_, character)| *character == ' ');
         let halves = middle.and_then(|(at, _)| Some((merge.get(..at)?, merge.get(at.checked_add(1)?..)?)));
-        let (left, right) = halves.ok_or_else(|| {
-            CoreError::Malformed(format!("Merge {rank} is not two tokens: {}", quote(merge)))
-        })?;
+        let (left, right) =
+            halves.ok_or_else(|| CoreError::Malformed(format!("Merge {rank} is not two tokens: {}", quote(merge))))?;
         merges.push((left.to_owned(), right.to_owned()));
     }
     let ids = pieces.iter().zip(0u32..).map(|(piece, id)| (piece.text.clone(), id)).collect();
@@ -148,7 +148,7 @@ pub fn build(vocabulary: &Vocabulary, metadata: &Map<String, Value>) -> Result<T
                 _ => PrefixSpace::Always,
             };
             let pieces = pieces(vocabulary, true)?;
-            (parts(bpe_model(&pieces)?, &pieces, prefix)?, true, (Some(1), Some(2)))
+            (parts(bpe_model(&pieces, true)?, &pieces, prefix, Vec::new())?, true, (Some(1), Some(2)))
         }
         Some(other) => {
             return Err(CoreError::Unsupported(format!(

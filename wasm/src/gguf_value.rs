@@ -69,21 +69,13 @@ fn scalar(reader: &mut GgufReader<'_>, key: &str, kind: u32) -> Read<Value> {
         7 => match reader.u8(key)? {
             0 => Value::Bool(false),
             1 => Value::Bool(true),
-            other => {
-                return Err(
-                    CoreError::Malformed(format!("Value of {} is not a bool: {other}", quote(key))).into()
-                )
-            }
+            other => return Err(CoreError::Malformed(format!("Value of {} is not a bool: {other}", quote(key))).into()),
         },
         8 => Value::String(reader.string(key)?.to_owned()),
         10 => unsigned(reader.u64(key)?),
         11 => signed(i64::from_le_bytes(reader.u64(key)?.to_le_bytes())),
         12 => float(f64::from_bits(reader.u64(key)?)),
-        other => {
-            return Err(
-                CoreError::Unsupported(format!("Value type of {} is unknown: {other}", quote(key))).into()
-            )
-        }
+        other => return Err(CoreError::Unsupported(format!("Value type of {} is unknown: {other}", quote(key))).into()),
     })
 }
 
@@ -120,9 +112,7 @@ fn array_header(reader: &mut GgufReader<'_>, key: &str) -> Read<(u32, u64)> {
     let kind = reader.u32(key)?;
     let count = reader.u64(key)?;
     let Some(smallest) = smallest_bytes(kind) else {
-        return Err(
-            CoreError::Unsupported(format!("Element type of {} is unknown: {kind}", quote(key))).into()
-        );
+        return Err(CoreError::Unsupported(format!("Element type of {} is unknown: {kind}", quote(key))).into());
     };
     if count > MAX_ELEMENTS {
         return Err(CoreError::TooLarge(format!(
@@ -137,11 +127,9 @@ fn array_header(reader: &mut GgufReader<'_>, key: &str) -> Read<(u32, u64)> {
 
 fn elements(reader: &mut GgufReader<'_>, key: &str, kind: u32, count: u64, depth: u32) -> Read<Option<Value>> {
     if depth > MAX_DEPTH {
-        return Err(CoreError::TooLarge(format!(
-            "Arrays of {} are nested more than {MAX_DEPTH} deep",
-            quote(key)
-        ))
-        .into());
+        return Err(
+            CoreError::TooLarge(format!("Arrays of {} are nested more than {MAX_DEPTH} deep", quote(key))).into()
+        );
     }
     let keep = count <= MAX_TABLE_ELEMENTS && kind != 9;
     if !keep && kind != 8 && kind != 9 {
@@ -173,9 +161,5 @@ fn strings(reader: &mut GgufReader<'_>, key: &str, count: u64) -> Read<Vec<Strin
 
 fn words(reader: &mut GgufReader<'_>, key: &str, count: u64) -> Read<Vec<u32>> {
     let bytes = reader.take(key, count.saturating_mul(4))?;
-    Ok(bytes
-        .chunks_exact(4)
-        .filter_map(|word| word.try_into().ok())
-        .map(u32::from_le_bytes)
-        .collect())
+    Ok(bytes.chunks_exact(4).filter_map(|word| word.try_into().ok()).map(u32::from_le_bytes).collect())
 }

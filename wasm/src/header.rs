@@ -43,11 +43,7 @@ impl HeaderParser {
             "safetensors" => Format::Safetensors(SafetensorsHeader::new(file_size)?),
             "gguf" => Format::Gguf(Box::new(GgufHeader::new(file_size)?)),
             "torch" => Format::Torch(Box::new(TorchHeader::new(file_size)?)),
-            other => {
-                return Err(CoreError::Usage(format!(
-                    "Format must be safetensors, gguf or torch: {other}"
-                )))
-            }
+            other => return Err(CoreError::Usage(format!("Format must be safetensors, gguf or torch: {other}"))),
         };
         Ok(Self { format, file_name: file_name.to_owned(), failed: false })
     }

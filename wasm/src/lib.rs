@@ -18,6 +18,7 @@ pub mod pattern;
 pub mod pickle;
 pub mod pre_tokenization;
 pub mod safetensors_header;
+pub mod sentencepiece;
 pub mod spm;
 pub mod stream;
 pub mod table;
@@ -54,9 +55,9 @@ impl HeaderParser {
         #[wasm_bindgen(js_name = fileName)] file_name: &str,
         #[wasm_bindgen(js_name = fileSize)] file_size: f64,
     ) -> Result<HeaderParser, JsValue> {
-        let size = format!("{file_size}").parse::<u64>().map_err(|_| {
-            thrown(CoreError::Usage(format!("File size must be a count of bytes: {file_size}")))
-        })?;
+        let size = format!("{file_size}")
+            .parse::<u64>()
+            .map_err(|_| thrown(CoreError::Usage(format!("File size must be a count of bytes: {file_size}"))))?;
         header::HeaderParser::new(format, file_name, size).map(HeaderParser).map_err(thrown)
     }
 
@@ -111,6 +112,15 @@ impl Tokenizer {
         #[wasm_bindgen(js_name = tokenizerConfig)] tokenizer_config: Option<Box<[u8]>>,
     ) -> Result<Tokenizer, JsValue> {
         tokenizer_json::build(tokenizer_json, tokenizer_config.as_deref()).map(Self::wrap).map_err(thrown)
+    }
+
+    /// Builds a tokenizer from SentencePiece's `tokenizer.model` and, where there is one, `tokenizer_config.json`.
+    #[wasm_bindgen(js_name = fromSentencePiece)]
+    pub fn from_sentence_piece(
+        model: &[u8],
+        #[wasm_bindgen(js_name = tokenizerConfig)] tokenizer_config: Option<Box<[u8]>>,
+    ) -> Result<Tokenizer, JsValue> {
+        sentencepiece::build(model, tokenizer_config.as_deref()).map(Self::wrap).map_err(thrown)
     }
 
     /// The ids of a text, with BOS and EOS as the tokenizer's config says when `addSpecialTokens` is true.

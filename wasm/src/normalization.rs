@@ -96,9 +96,14 @@ fn read(value: Value, steps: &mut Vec<NormalizerStep>) -> Result<()> {
         "Strip" => NormalizerStep::Strip(component.parse()?),
         "StripAccents" => NormalizerStep::StripAccents(StripAccents),
         "Precompiled" => {
-            let encoded: Option<String> = parse("precompiled_charsmap", component.value.get("precompiled_charsmap").cloned().unwrap_or_default())?;
+            let encoded: Option<String> = parse(
+                "precompiled_charsmap",
+                component.value.get("precompiled_charsmap").cloned().unwrap_or_default(),
+            )?;
             match encoded {
-                Some(encoded) if !encoded.is_empty() => NormalizerStep::Charsmap(Charsmap::new(&from_base64(&encoded)?)?),
+                Some(encoded) if !encoded.is_empty() => {
+                    NormalizerStep::Charsmap(Charsmap::new(&from_base64(&encoded)?)?)
+                }
                 _ => return Ok(()),
             }
         }
@@ -118,9 +123,7 @@ fn from_base64(text: &str) -> Result<Vec<u8>> {
             b'0'..=b'9' => character.wrapping_sub(b'0').wrapping_add(52),
             b'+' => 62,
             b'/' => 63,
-            _ => {
-                return Err(CoreError::Malformed("Value of precompiled_charsmap is not base64".to_owned()))
-            }
+            _ => return Err(CoreError::Malformed("Value of precompiled_charsmap is not base64".to_owned())),
         };
         bits = (bits << 6) | u32::from(digit);
         count = count.wrapping_add(6);

@@ -423,9 +423,7 @@ impl Machine<'_> {
                 self.stack.push(Item::Value(tensor));
                 Ok(())
             }
-            Global::Storage(dtype) => {
-                Err(CoreError::Forbidden(format!("Pickle calls the storage type of {dtype}")))
-            }
+            Global::Storage(dtype) => Err(CoreError::Forbidden(format!("Pickle calls the storage type of {dtype}"))),
         }
     }
 

@@ -37,21 +37,18 @@ impl SafetensorsHeader {
     /// Starts on a file of `file_size` bytes.
     pub fn new(file_size: u64) -> Result<Self> {
         if file_size < LENGTH_BYTES {
-            return Err(CoreError::Truncated(format!(
-                "File is too short for a safetensors header: {file_size} bytes"
-            )));
+            return Err(CoreError::Truncated(format!("File is too short for a safetensors header: {file_size} bytes")));
         }
         Ok(Self { file_size, stage: Stage::Length, table: TensorTable::default() })
     }
 
     fn read_length(&self, bytes: &[u8]) -> Result<u64> {
-        let length = bytes.try_into().map(u64::from_le_bytes).map_err(|_| {
-            CoreError::Usage(format!("Length of the header takes 8 bytes: got {}", bytes.len()))
-        })?;
+        let length = bytes
+            .try_into()
+            .map(u64::from_le_bytes)
+            .map_err(|_| CoreError::Usage(format!("Length of the header takes 8 bytes: got {}", bytes.len())))?;
         if length > MAX_HEADER_BYTES {
-            return Err(CoreError::TooLarge(format!(
-                "Header length is above {MAX_HEADER_BYTES} bytes: {length}"
-            )));
+            return Err(CoreError::TooLarge(format!("Header length is above {MAX_HEADER_BYTES} bytes: {length}")));
         }
         match LENGTH_BYTES.checked_add(length) {
             Some(end) if end <= self.file_size => Ok(end),
@@ -221,9 +218,7 @@ fn locate(name: String, info: Info, data_begin: u64) -> Result<TensorEntry> {
             info.shape
         )));
     }
-    let overflow = || {
-        CoreError::OutOfRange(format!("Offset of tensor {} overflows: [{begin}, {end}]", quote(&name)))
-    };
+    let overflow = || CoreError::OutOfRange(format!("Offset of tensor {} overflows: [{begin}, {end}]", quote(&name)));
     Ok(TensorEntry {
         begin: data_begin.checked_add(begin).ok_or_else(overflow)?,
         end: data_begin.checked_add(end).ok_or_else(overflow)?,
@@ -260,9 +255,7 @@ fn check_contiguous(tensors: &[TensorEntry], data_begin: u64, file_size: u64) ->
         at = tensor.end;
     }
     if at != file_size {
-        return Err(CoreError::Hole(format!(
-            "Last tensor ends at byte {at}, but the file has {file_size} bytes"
-        )));
+        return Err(CoreError::Hole(format!("Last tensor ends at byte {at}, but the file has {file_size} bytes")));
     }
     Ok(())
 }

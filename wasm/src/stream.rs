@@ -85,9 +85,7 @@ impl DecodeStream {
                 let text = lost(&mut self.bytes);
                 strip_leading(text, strip)
             }
-            Way::Window { context, pending } => {
-                push_window(&self.tokenizer, context, pending, self.skip_special, true)
-            }
+            Way::Window { context, pending } => push_window(&self.tokenizer, context, pending, self.skip_special, true),
         }
     }
 }

@@ -47,9 +47,7 @@ pub fn element_count(name: &str, shape: &[u64]) -> Result<u64> {
         }
         count.checked_mul(size)
     });
-    product.ok_or_else(|| {
-        CoreError::TooLarge(format!("Shape of tensor {} overflows: {shape:?}", quote(name)))
-    })
+    product.ok_or_else(|| CoreError::TooLarge(format!("Shape of tensor {} overflows: {shape:?}", quote(name))))
 }
 
 /// Checks that no two tensors share a byte and that all lie in `begin..end` of the file.

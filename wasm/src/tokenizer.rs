@@ -154,10 +154,7 @@ impl Tokenizer {
     /// The ids of a text, with the frame (BOS and the like) if asked.
     pub fn encode(&self, text: &str, add_special_tokens: bool) -> Result<Vec<u32>> {
         if text.len() > MAX_TEXT_BYTES {
-            return Err(CoreError::TooLarge(format!(
-                "Text is above {MAX_TEXT_BYTES} bytes of UTF-8: {}",
-                text.len()
-            )));
+            return Err(CoreError::TooLarge(format!("Text is above {MAX_TEXT_BYTES} bytes of UTF-8: {}", text.len())));
         }
         let encoding = self.engine.encode_fast(text, false);
         self.check_failure()?;
@@ -176,9 +173,7 @@ impl Tokenizer {
                 self.vocab_size
             )));
         }
-        self.engine
-            .decode(ids, skip_special_tokens)
-            .map_err(|error| library_error("Cannot decode these ids", error))
+        self.engine.decode(ids, skip_special_tokens).map_err(|error| library_error("Cannot decode these ids", error))
     }
 
     fn has(&self, id: u32) -> bool {

@@ -35,7 +35,14 @@ struct TokenFields {
 
 impl Default for TokenFields {
     fn default() -> Self {
-        Self { content: String::new(), single_word: false, lstrip: false, rstrip: false, normalized: true, special: false }
+        Self {
+            content: String::new(),
+            single_word: false,
+            lstrip: false,
+            rstrip: false,
+            normalized: true,
+            special: false,
+        }
     }
 }
 
@@ -147,7 +154,8 @@ impl TokenizerConfig {
         }
         for list in ["additional_special_tokens", "extra_special_tokens"] {
             if let Some(Value::Array(tokens)) = self.fields.get(list) {
-                let content = |token: &Value| token.as_str().or_else(|| token.get("content")?.as_str()).map(str::to_owned);
+                let content =
+                    |token: &Value| token.as_str().or_else(|| token.get("content")?.as_str()).map(str::to_owned);
                 names.extend(tokens.iter().filter_map(content));
             }
         }

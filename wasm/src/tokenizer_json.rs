@@ -177,9 +177,7 @@ fn model(entry: ModelEntry) -> Result<CheckedModel> {
             let merges = entry.merges.unwrap_or_default();
             bpe(ids, merges.into_iter().map(|MergeEntry(left, right)| (left, right)).collect(), options)
         }
-        ("Unigram", VocabEntry::Scores(scores)) => {
-            unigram(scores, entry.unk_id, entry.byte_fallback.unwrap_or(false))
-        }
+        ("Unigram", VocabEntry::Scores(scores)) => unigram(scores, entry.unk_id, entry.byte_fallback.unwrap_or(false)),
         ("BPE" | "Unigram", _) => {
             Err(CoreError::Malformed(format!("Vocabulary has the wrong form for a {kind} model")))
         }
@@ -210,10 +208,7 @@ fn read_frame(value: Value, frame: &mut Frame) -> Result<()> {
         }
         _ => return Err(component.unknown()),
     };
-    *frame = Frame {
-        before: [outer.before, inner.before].concat(),
-        after: [inner.after, outer.after].concat(),
-    };
+    *frame = Frame { before: [outer.before, inner.before].concat(), after: [inner.after, outer.after].concat() };
     Ok(())
 }
 
@@ -224,7 +219,10 @@ fn read_template(template: &Value) -> Result<Frame> {
         if let Some(special) = piece.get("SpecialToken") {
             let name: String = field(special, "id")?;
             let token = template.get("special_tokens").and_then(|tokens| tokens.get(&name)).ok_or_else(|| {
-                CoreError::Malformed(format!("Template names the special token {}, which it does not define", quote(&name)))
+                CoreError::Malformed(format!(
+                    "Template names the special token {}, which it does not define",
+                    quote(&name)
+                ))
             })?;
             let ids: Vec<u32> = field(token, "ids")?;
             if text_seen {

@@ -61,9 +61,7 @@ impl TorchHeader {
     /// Starts on a file of `file_size` bytes.
     pub fn new(file_size: u64) -> Result<Self> {
         if file_size < END_BYTES {
-            return Err(CoreError::Truncated(format!(
-                "File is too short for a PyTorch checkpoint: {file_size} bytes"
-            )));
+            return Err(CoreError::Truncated(format!("File is too short for a PyTorch checkpoint: {file_size} bytes")));
         }
         Ok(Self {
             file_size,

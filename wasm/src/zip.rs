@@ -117,9 +117,7 @@ pub fn read_end64(record: &[u8], begin: u64) -> Result<Directory> {
 
 fn directory(offset: u64, size: u64, entries: u64, limit: u64) -> Result<Directory> {
     if size > MAX_DIRECTORY_BYTES {
-        return Err(CoreError::TooLarge(format!(
-            "Central directory is above {MAX_DIRECTORY_BYTES} bytes: {size}"
-        )));
+        return Err(CoreError::TooLarge(format!("Central directory is above {MAX_DIRECTORY_BYTES} bytes: {size}")));
     }
     match offset.checked_add(size) {
         Some(end) if end <= limit => Ok(Directory::At(offset..end, entries)),
