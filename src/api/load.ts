@@ -15,6 +15,7 @@ import { paddedConfig } from "../model/padding.ts";
 import { defaultPrefillChunk, type MemoryPlan, planMemory, requireFit } from "../model/plan.ts";
 import { parseRopeScaling, type RopeFrequencies, ropeFrequencies, type RopeScaling } from "../model/rope.ts";
 import { Runtime } from "../model/runtime.ts";
+import { warmUp } from "../model/warm_up.ts";
 import { type LoadProgress, loadWeights, planWeights, type WeightChoice } from "../model/weights.ts";
 import { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { Model } from "./model.ts";
@@ -96,7 +97,9 @@ export async function loadModel(source: string | ModelSource, options: LoadOptio
     const opened = await openModel(files, options);
     const { checkpoint, config, frequencies, contextLength } = opened;
     if (checkpoint.format === "none") {
-      throw new FormatError(files.name, `Cannot load ${files.name}: it has a config and no weights`, { code: "Missing" });
+      throw new FormatError(files.name, `Cannot load ${files.name}: it has a config and no weights`, {
+        code: "Missing",
+      });
     }
     const tokenizer = new Tokenizer(await checkpoint.tokenizer(), files.name);
     undo.push(() => tokenizer.dispose());
@@ -125,6 +128,7 @@ export async function loadModel(source: string | ModelSource, options: LoadOptio
       stopIds: config.stopIds,
     });
     await gpu.settle();
+    await warmUp(runtime);
     return new Model({ runtime, tokenizer, stopIds: config.stopIds, plan, onDispose: () => gpu.dispose() });
   } catch (error) {
     for (const step of undo.reverse()) step();
@@ -206,7 +210,11 @@ function defaultContext(config: ModelConfig, scaling: RopeScaling, isOverride: b
   return Math.max(config.maxPositionEmbeddings, Math.floor(original * scaling.factor));
 }
 
-function planFor({ checkpoint, config, contextLength }: Opened, options: LoadOptions, gpu: Gpu | undefined): MemoryPlan {
+function planFor(
+  { checkpoint, config, contextLength }: Opened,
+  options: LoadOptions,
+  gpu: Gpu | undefined,
+): MemoryPlan {
   const { weights = "auto", kvCache = "auto", memoryLimit } = options;
   return planMemory(paddedConfig(config), {
     weights,

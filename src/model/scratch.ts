@@ -9,7 +9,7 @@ import { byteLengthOf, type Dtype, type Tensor } from "../gpu/tensor.ts";
 import type { ModelConfig } from "./config.ts";
 
 /** Tokens whose logits are made at once when all are wanted; one row of Llama-3's vocabulary takes half a megabyte. */
-export const LOGIT_ROWS = 32;
+export const LOGIT_ROWS = 16;
 
 /** The tensors, each for up to `chunk` tokens. */
 export interface Scratch {
