@@ -3,7 +3,9 @@
  *
  * @module
  */
-import { Template } from "@huggingface/jinja";
+// Named here and not in deno.json, because `deno task` fetches what is named there even for commands without chat.
+// deno-lint-ignore no-import-prefix
+import { Template } from "npm:@huggingface/jinja@0.5.11";
 import type { RenderAnswer, RenderRequest } from "./chat_template.ts";
 
 /** What a worker's global scope has and the window's types lack. */
