@@ -84,22 +84,33 @@ fn sum_blocks(lane: u32) {
   workgroupBarrier();
 }
 
-// Makes the choice from the totals by digit. Lane i looks at digit 255 - i.
-fn choose(lane: u32, by_count: bool, rest: vec2u) {
-  sum_blocks(lane);
-  var ahead = Total();
-  for (var block = 0u; block < lane / 16u; block++) {
-    ahead = plus(ahead, blocks[block]);
-  }
-  for (var digit = 255u - (lane & 0xf0u); digit > 255u - lane; digit--) {
-    ahead = plus(ahead, digit_total(digit));
-  }
-  let inside = digit_total(255u - lane);
+// Whether the running sum passes `rest` inside a set of tokens that follows `ahead`.
+fn passes(ahead: Total, inside: Total, by_count: bool, rest: vec2u) -> bool {
   let begin = select(ahead.mass, vec2u(ahead.count, 0u), by_count);
   let size = select(inside.mass, vec2u(inside.count, 0u), by_count);
-  let from_begin = subtract64(rest, begin);
-  if (!less64(rest, begin) && less64(from_begin, size)) {
-    choice = Choice(255u - lane, inside, ahead, from_begin);
+  return !less64(rest, begin) && less64(subtract64(rest, begin), size);
+}
+
+// Makes the choice from the totals by digit, which must be complete: first of the block, then of the digit.
+fn choose(lane: u32, by_count: bool, rest: vec2u) {
+  sum_blocks(lane);
+  if (lane < 16u) {
+    var ahead = Total();
+    for (var block = 0u; block < lane; block++) {
+      ahead = plus(ahead, blocks[block]);
+    }
+    if (passes(ahead, blocks[lane], by_count, rest)) {
+      for (var j = 0u; j < 16u; j++) {
+        let digit = 255u - 16u * lane - j;
+        let inside = digit_total(digit);
+        if (passes(ahead, inside, by_count, rest)) {
+          let begin = select(ahead.mass, vec2u(ahead.count, 0u), by_count);
+          choice = Choice(digit, inside, ahead, subtract64(rest, begin));
+          break;
+        }
+        ahead = plus(ahead, inside);
+      }
+    }
   }
   workgroupBarrier();
 }
@@ -108,20 +119,16 @@ fn choose(lane: u32, by_count: bool, rest: vec2u) {
 fn list(lane: u32, bin: u32) {
   let n_vectors = (params.vocab_size + 3u) / 4u;
   for (var i = lane; i < n_vectors; i += 1024u) {
-    // Loads come in fours without a branch, so that they overlap.
+    // Loads come in fours without a branch, so that they overlap; past the end they count for nothing.
+    var hits = 0u;
     for (var j = 0; j < 4; j++) { // @unroll
       let vector = i + j * 256u;
-      let four = masses[min(vector, n_vectors - 1u)];
-      let hits = select(vec4u(), vec4u(1u), mass_bins(four) == vec4u(bin));
-      if (vector < n_vectors && any(hits != vec4u())) {
-        var place = atomicAdd(&n_listed, hits.x + hits.y + hits.z + hits.w);
-        for (var k = 0; k < 4; k++) { // @unroll
-          if (hits[k] != 0u) {
-            listed[place] = vector * 4u + k;
-            place++;
-          }
-        }
-      }
+      let bits = select(vec4u(), vec4u(1u, 2u, 4u, 8u), mass_bins(masses[min(vector, n_vectors - 1u)]) == vec4u(bin));
+      hits |= select(0u, dot(bits, vec4u(1u)) << (4u * j), vector < n_vectors);
+    }
+    for (; hits != 0u; hits &= hits - 1u) {
+      let hit = firstTrailingBit(hits);
+      listed[atomicAdd(&n_listed, 1u)] = (i + (hit / 4u) * 256u) * 4u + hit % 4u;
     }
   }
 }
@@ -145,18 +152,15 @@ fn main(@builtin(local_invocation_index) lane: u32) {
   var kept = everything.mass;
   var listed_bin = 256u;
 
-  // 0 is top-k, 1 is top-p, 2 is the draw.
-  for (var question = 0u; question < 3u; question++) {
+  // 0 is top-k, 1 is top-p, 2 is the draw. What is off is stepped over, because a software adapter would run through
+  // a skipped body with all lanes off.
+  let after_top_k = select(1u, 2u, params.top_p == 0u);
+  var question = select(0u, after_top_k, params.top_k == 0u);
+  for (; question < 3u; question = select(question + 1u, after_top_k, question == 0u)) {
     var rest = vec2u();
     if (question == 0u) {
-      if (params.top_k == 0u) {
-        continue;
-      }
       rest.x = min(params.top_k, everything.count) - 1u;
     } else if (question == 1u) {
-      if (params.top_p == 0u) {
-        continue;
-      }
       let share = scale64(kept, params.top_p);
       rest = subtract64(share.xy, vec2u(u32(share.z == 0u), 0u));
     } else {

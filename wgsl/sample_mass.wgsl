@@ -7,13 +7,13 @@
 //
 // Grid: one workgroup of 256 invocations for 4096 tokens.
 // Joined after shared/order.wgsl and shared/mass.wgsl.
+// Prelude: COUNTED (whether top-k needs the tokens counted), MIN_P (whether min-p is on).
 
 struct Params {
   vocab_size: u32,
   n_partials: u32,
   scale: f32,  // 2 log2(e) / temperature
-  top_k: u32,  // 0 where it is off
-  min_mass: u32,  // what min-p demands of a mass; 0 where it is off
+  min_mass: u32,  // what min-p demands of a mass, if anything
 }
 
 @group(0) @binding(0) var<storage, read> logits: array<u32>;  // (vocab_size), bits of f32
@@ -48,7 +48,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     masses[i] = mass;
     if (mass > 0u) {
       let bin = mass_bins(vec4u(mass)).x;
-      if (params.top_k > 0u) {
+      if (COUNTED) {
         atomicAdd(&counts[bin], 1u);
       }
       let before = atomicAdd(&lows[bin], mass);
@@ -56,7 +56,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         atomicAdd(&highs[bin], 1u);
       }
     }
-    if (params.min_mass > 0u && mass >= params.min_mass) {
+    if (MIN_P && mass >= params.min_mass) {
       let before = atomicAdd(&min_p_low, mass);
       if (before + mass < before) {
         atomicAdd(&min_p_high, 1u);
@@ -71,7 +71,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     atomicAdd(&bins[BIN_HIGH + lane], high + u32(before + low < before));
     atomicAdd(&bins[BIN_COUNT + lane], atomicLoad(&counts[lane]));
   }
-  if (lane == 0u && params.min_mass > 0u) {
+  if (MIN_P && lane == 0u) {
     let kept = atomicLoad(&min_p_low);
     let before = atomicAdd(&bins[MIN_P_MASS], kept);
     atomicAdd(&bins[MIN_P_MASS + 1u], atomicLoad(&min_p_high) + u32(before + kept < before));

@@ -16,13 +16,14 @@ const BIN_WORDS = 770;
 
 const massKernel: Kernel<
   "logits" | "partials" | "masses" | "bins",
-  "vocab_size" | "n_partials" | "scale" | "top_k" | "min_mass"
+  "vocab_size" | "n_partials" | "scale" | "min_mass",
+  "COUNTED" | "MIN_P"
 > = defineKernel({
   name: "sample_mass",
   source: [wgsl.shared_order, wgsl.shared_mass, wgsl.sample_mass],
-  constants: [],
+  constants: ["COUNTED", "MIN_P"],
   bindings: { logits: "read", partials: "read", masses: "read_write", bins: "read_write" },
-  params: { vocab_size: "u32", n_partials: "u32", scale: "f32", top_k: "u32", min_mass: "u32" },
+  params: { vocab_size: "u32", n_partials: "u32", scale: "f32", min_mass: "u32" },
   workgroups: ({ vocab_size }) => [Math.ceil(vocab_size / SPAN)],
   cost: ({ vocab_size }) => 30 * vocab_size,
 });
@@ -118,7 +119,7 @@ export function sample(recorder: Recorder, operands: Sample): void {
   recorder.dispatch(massKernel, { logits, partials, masses, bins }, {
     ...shared,
     scale: 2 * Math.LOG2E / temperature,
-  }, {});
+  }, { COUNTED: shared.top_k > 0, MIN_P: shared.min_mass > 0 });
   recorder.dispatch(sampleKernel, { logits, partials, masses, state, bins, listed, drawn }, {
     ...shared,
     // A share that rounds to the whole is no filter; one that rounds to nothing keeps the first token.
