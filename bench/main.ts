@@ -1,0 +1,79 @@
+/**
+ * usage: deno task bench [MODEL ...] [--only kernels|loading|generate] [--json]
+ *
+ * Kernels in GB/s or GFLOP/s and as a share of what this device copies or multiplies at best, measured in the same
+ * process; then how fast models load, read a prompt and generate. MODEL is a folder or a .gguf file; without one it is
+ * the demo's.
+ *
+ * @module
+ */
+import { resolvePath } from "../src/cli/command.ts";
+import { choice, flag, readOptions, UsageError } from "../src/cli/options.ts";
+import { Gpu } from "../src/gpu/device.ts";
+import { benchGenerate, type GenerateFigures } from "./generate_bench.ts";
+import { benchLoading, type LoadingFigures } from "./loading_bench.ts";
+
+const DEMO_MODEL = new URL("../tests/testdata/pg-nano-yarn-2k", import.meta.url).pathname;
+
+/** Everything that one run measures. */
+interface Report {
+  device: string;
+  models: { model: string; loading?: LoadingFigures[]; generate?: GenerateFigures }[];
+}
+
+async function measure(paths: readonly string[], only: string | undefined): Promise<Report> {
+  const report: Report = { device: await deviceName(), models: [] };
+  for (const path of paths) {
+    const model = path.replace(/[\\/]+$/, "").replace(/^.*[\\/]/, "");
+    report.models.push({
+      model,
+      ...(only === undefined || only === "loading" ? { loading: await benchLoading(path) } : {}),
+      ...(only === undefined || only === "generate" ? { generate: await benchGenerate(path) } : {}),
+    });
+  }
+  return report;
+}
+
+async function deviceName(): Promise<string> {
+  using gpu = await Gpu.request();
+  return gpu.name;
+}
+
+function print(report: Report): void {
+  console.log(`device: ${report.device}, ${navigator.hardwareConcurrency} processors\n`);
+  for (const { model, loading, generate } of report.models) {
+    console.log(model);
+    for (const row of loading ?? []) {
+      const rate = row.fileBytes / 1e6 / row.loadMs;
+      console.log(
+        `  load ${row.weights.padEnd(5)}${row.loadMs.toFixed(0).padStart(7)} ms  ${rate.toFixed(2).padStart(6)} GB/s ` +
+          `(reading alone ${row.readMs.toFixed(0)} ms)  host ${(row.hostBytes / 2 ** 20).toFixed(0)} MiB`,
+      );
+    }
+    if (generate !== undefined) {
+      const { promptTokens, tokens, loadMs, prefillTokensPerSecond, firstTokenMs, decodeTokensPerSecond } = generate;
+      console.log(`  ready in ${loadMs.toFixed(0)} ms, pipelines included`);
+      console.log(
+        `  prefill ${promptTokens} tokens: ${prefillTokensPerSecond.toFixed(1)} tok/s, first token after ${
+          firstTokenMs.toFixed(0)
+        } ms`,
+      );
+      console.log(`  decode ${tokens} tokens: ${decodeTokensPerSecond.toFixed(1)} tok/s`);
+    }
+    console.log();
+  }
+}
+
+try {
+  const { positionals, values } = readOptions(Deno.args, {
+    "only": choice(["kernels", "loading", "generate"], "Measure only this"),
+    "json": flag("Print one JSON document"),
+  });
+  const report = await measure(positionals.length > 0 ? positionals.map(resolvePath) : [DEMO_MODEL], values.only);
+  if (values.json) console.log(JSON.stringify(report));
+  else print(report);
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  console.error(`skein: ${error.message}`);
+  Deno.exit(1);
+}
