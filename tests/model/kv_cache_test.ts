@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { CapacityError } from "../../src/errors.ts";
 import type { ModelConfig } from "../../src/model/config.ts";
-import { KvCache, kvCacheBytes, type KvFormat, maxKvCapacity } from "../../src/model/kv_cache.ts";
+import type { KvFormat } from "../../src/kernels/kv_formats.ts";
+import { KvCache, kvCacheBytes, maxKvCapacity } from "../../src/model/kv_cache.ts";
 import { gpu, randomFloats } from "../wgsl/fixture.ts";
 
 const config = { nLayers: 2, nKvHeads: 3, headDim: 8 } as ModelConfig;
