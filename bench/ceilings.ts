@@ -1,0 +1,80 @@
+/**
+ * What the adapter can do at most, measured by two WGSL kernels in the same process as everything that is compared
+ * with it: a copy, and multiply-adds in registers.
+ *
+ * @module
+ */
+import type { Gpu } from "../src/gpu/device.ts";
+import { defineKernel, type Kernel } from "../src/gpu/kernel.ts";
+import type { Recorder } from "../src/gpu/recorder.ts";
+import { timeDispatches } from "../src/gpu/timestamps.ts";
+
+/** The two ceilings. */
+export interface Ceilings {
+  /** Bytes read plus bytes written by a copy larger than the caches, in 10^9 a second. */
+  readonly copyGbPerS: number;
+  /** Multiply-adds in f32 registers, each counted as two, in 10^9 a second. */
+  readonly fmaGflopPerS: number;
+}
+
+/** Times of one dispatch, in milliseconds. */
+export interface Times {
+  /** The middle one. */
+  readonly ms: number;
+  /** The shortest, which a busy machine disturbs least. */
+  readonly bestMs: number;
+}
+
+const source = (name: string) => Deno.readTextFileSync(new URL(`${name}.wgsl`, import.meta.url));
+
+const copy: Kernel<"source" | "out", "n4"> = defineKernel({
+  name: "copy",
+  source: [source("copy")],
+  constants: [],
+  bindings: { source: "read", out: "read_write" },
+  params: { n4: "u32" },
+  workgroups: ({ n4 }) => [Math.min(Math.ceil(n4 / 64), 32768), Math.ceil(n4 / 64 / 32768)],
+  cost: ({ n4 }) => n4,
+});
+
+const fma: Kernel<"out", "n_workgroups" | "a" | "b", "ROUNDS"> = defineKernel({
+  name: "fma",
+  source: [source("fma")],
+  constants: ["ROUNDS"],
+  bindings: { out: "read_write" },
+  params: { n_workgroups: "u32", a: "f32", b: "f32" },
+  workgroups: ({ n_workgroups }) => [n_workgroups],
+  cost: ({ n_workgroups }, { ROUNDS }) => n_workgroups * 64 * ROUNDS * 16 * 32,
+});
+
+/** Mean time of a recording's dispatches: the median and the best of several runs. Needs timestamps. */
+export async function measure(gpu: Gpu, recorder: Recorder, samples: number = 9): Promise<Times> {
+  const means: number[] = [];
+  for (let i = 0; i < samples; i++) {
+    const times = await timeDispatches(gpu, recorder);
+    means.push(times.reduce((sum, { ms }) => sum + ms, 0) / times.length);
+  }
+  means.sort((a, b) => a - b);
+  return { ms: means[samples >> 1]!, bestMs: means[0]! };
+}
+
+/** Measures both ceilings. Takes twice 32 MiB on a software adapter and twice 256 MiB on others, for a moment. */
+export async function measureCeilings(gpu: Gpu): Promise<Ceilings> {
+  const n4 = (gpu.isSoftware ? 32 : 256) * 2 ** 20 / 16;
+  using from = gpu.createTensor("copy source", "f32", [n4 * 4]);
+  using to = gpu.createTensor("copy target", "f32", [n4 * 4]);
+  const copies = gpu.record();
+  copies.dispatch(copy, { source: from, out: to }, { n4 }, {});
+  const copied = await measure(gpu, copies);
+
+  const workgroups = gpu.isSoftware ? 32 : 8192;
+  const rounds = 256;
+  using out = gpu.createTensor("fma", "f32", [workgroups * 64]);
+  const fmas = gpu.record();
+  fmas.dispatch(fma, { out }, { n_workgroups: workgroups, a: 0.999, b: 0.001 }, { ROUNDS: rounds });
+  const computed = await measure(gpu, fmas);
+  return {
+    copyGbPerS: 2 * from.byteLength / copied.bestMs / 1e6,
+    fmaGflopPerS: 2 * workgroups * 64 * rounds * 16 * 32 / computed.bestMs / 1e6,
+  };
+}
