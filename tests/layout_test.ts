@@ -58,13 +58,22 @@ function reachedFrom(start: string, through: (path: string) => boolean): Set<str
   return reached;
 }
 
+/** The test of a kernel: of its own name, or of the operation that its name begins with, as attention's parts have. */
+function testOf(kernelName: string): string | undefined {
+  const words = kernelName.replace(VARIANT, "").split("_");
+  return words.map((_, i) => `tests/wgsl/${words.slice(0, words.length - i).join("_")}_test.ts`)
+    .find((path) => files.includes(path));
+}
+
 Deno.test("every kernel file has a test of its name, which compares it with a twin", () => {
   const missing: string[] = [];
   for (const name of kernelNames) {
-    const test = `tests/wgsl/${name.replace(VARIANT, "")}_test.ts`;
-    const reached = reachedFrom(test, (path) => path.startsWith("tests/wgsl/"));
-    if (!files.includes(test)) missing.push(`${name}.wgsl has no ${test}`);
-    else if (![...reached].some((path) => path.startsWith("tests/reference/"))) missing.push(`${test} imports no twin`);
+    const test = testOf(name);
+    if (test === undefined) missing.push(`${name}.wgsl has no test`);
+    else {
+      const reached = [...reachedFrom(test, (path) => path.startsWith("tests/wgsl/"))];
+      if (!reached.some((path) => path.startsWith("tests/reference/"))) missing.push(`${test} imports no twin`);
+    }
   }
   assertEquals(missing, []);
 });
@@ -92,27 +101,26 @@ Deno.test("every module under src is reached by a test, and every room has tests
 Deno.test("every test mirrors something that exists", () => {
   const orphans = files.filter((path) => /^tests\/.*_test\.ts$/.test(path)).filter((path) => {
     const name = path.replace(/^tests\//, "").replace(/_test\.ts$/, "");
-    const [folder] = name.split("/");
-    const candidates = folder === "wgsl"
-      ? [
-        ...["", "_direct", "_shared", "_subgroup", "_tiled"].map((variant) => `${name}${variant}.wgsl`),
-        `src/kernels/${name.slice(5)}.ts`,
-      ]
-      : [`src/${name}.ts`, `${name}.ts`];
-    return name !== "layout" && !candidates.some((candidate) => files.includes(candidate));
+    const kernel = /^wgsl\/(\w+)$/.exec(name)?.[1];
+    if (kernel !== undefined) return !kernelNames.some((each) => testOf(each) === path);
+    return name !== "layout" && ![`src/${name}.ts`, `${name}.ts`].some((candidate) => files.includes(candidate));
   });
   assertEquals(orphans, []);
 });
 
-Deno.test("every kernel file is declared, and under its own name", () => {
+Deno.test("every kernel file is declared, under the name of its operation", () => {
+  const sources: Readonly<Record<string, string>> = wgsl;
   const undeclared = kernelNames.filter((name) =>
-    !declarations.some(({ kernel }) => kernel.name.split(".")[0] === name)
+    !declarations.some(({ kernel }) => kernel.source.includes(sources[name]!))
   );
   assertEquals(undeclared, []);
-  const sources: Readonly<Record<string, string>> = wgsl;
+  const operation = (name: string) => name.split(".")[0]!.replace(VARIANT, "");
   for (const { file, kernel } of declarations) {
-    const name = kernel.name.split(".")[0]!;
-    assert(kernel.source.includes(sources[name] ?? ""), `${file}: ${kernel.name} does not contain wgsl/${name}.wgsl`);
+    const own = kernelNames.filter((name) => operation(name) === operation(kernel.name));
+    assert(
+      own.some((name) => kernel.source.includes(sources[name]!)),
+      `${file}: ${kernel.name} has no file of its name`,
+    );
   }
 });
 
