@@ -3,17 +3,18 @@
 //   partial_max = max_p s_p,  partial_sum = sum_p 2^(s_p - partial_max),  partial_out = sum_p 2^(s_p - partial_max) v_p
 //   with s_p = log2(e) * scale * q . k_p   over the keys p of one split
 //
-// for HEADS query heads of one KV head at once, so that each key and value is read once. Every lane keeps softmax and
-// output of its own keys, every WORKGROUP-th, and the lanes are added up at the end: no other barriers.
+// for HEADS query heads of one KV head at once, so that each key and value is read once. A workgroup is one subgroup of
+// 8 lanes: for the scores a lane is a key, for the output it is a quad of the head. What all lanes need is broadcast
+// from the lane that loaded it, because such an adapter makes 8 loads of a load from one address.
 //
 // Grid: x = KV heads times GROUP_SIZE / HEADS, y = splits of SPLIT keys. The host sizes y by a bound of the length; the
 // real length is read from state, and splits past it end at once.
-// Prelude: WORKGROUP, KEYS (keys a lane takes at a time), SPLIT, HEADS, GROUP_SIZE (n_heads / n_kv_heads), N_HEADS,
-// HEAD_DIM4 (head_dim / 4), WORKGROUP_QUADS (WORKGROUP * HEAD_DIM4).
+// Prelude: SPLIT, HEADS, GROUP_SIZE (n_heads / n_kv_heads), N_HEADS, HEAD_DIM4 (head_dim / 4), PARTS
+// (ceil(HEAD_DIM4 / 8)).
 // Joined after a kv_* file of formats/ and shared/online_softmax.wgsl.
 
 struct Params {
-  n_splits: u32,
+  n_splits: u32,  // for the host: the real number follows from state
   capacity: u32,  // tokens that the cache has room for
   scale: f32,  // of the scores, times log2(e)
 }
@@ -25,11 +26,15 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> partials: array<vec4f>;  // (n_splits, N_HEADS, head_dim + 4): out, max, sum
 @group(0) @binding(5) var<uniform> params: Params;
 
-var<workgroup> lane_max: array<f32, WORKGROUP>;
-var<workgroup> lane_sum: array<f32, WORKGROUP>;
-var<workgroup> lane_out: array<vec4f, WORKGROUP_QUADS>;  // (WORKGROUP, head_dim)
+fn max_of_lanes(value: f32) -> f32 {
+  let a = max(subgroupBroadcast(value, 0u), subgroupBroadcast(value, 1u));
+  let b = max(subgroupBroadcast(value, 2u), subgroupBroadcast(value, 3u));
+  let c = max(subgroupBroadcast(value, 4u), subgroupBroadcast(value, 5u));
+  let d = max(subgroupBroadcast(value, 6u), subgroupBroadcast(value, 7u));
+  return max(max(a, b), max(c, d));
+}
 
-@compute @workgroup_size(WORKGROUP)
+@compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let begin = group.y * SPLIT;
   let kv_len = state[0] + 1u;
@@ -40,92 +45,69 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let first_head = group.x * HEADS;
   let kv_row = first_head / GROUP_SIZE * params.capacity;
 
-  var query: array<array<vec4f, HEAD_DIM4>, HEADS>;
-  var acc: array<array<vec4f, HEAD_DIM4>, HEADS>;
+  var query: array<array<vec4f, PARTS>, HEADS>;
+  var acc: array<array<vec4f, PARTS>, HEADS>;
   var row_max: array<f32, HEADS>;
-  var row_sum: array<f32, HEADS>;
+  var row_sum: array<f32, HEADS>;  // of the keys that this lane had
   for (var h = 0; h < HEADS; h++) { // @unroll
     row_max[h] = LOWEST;
-    for (var d = 0; d < HEAD_DIM4; d++) { // @unroll
-      query[h][d] = q[(first_head + h) * HEAD_DIM4 + d] * params.scale;
+    for (var j = 0; j < PARTS; j++) { // @unroll
+      query[h][j] = q[(first_head + h) * HEAD_DIM4 + min(lane + 8u * j, HEAD_DIM4 - 1u)] * params.scale;
     }
   }
 
-  for (var key = begin + lane; key < end; key += WORKGROUP * KEYS) {
-    var key_row: array<u32, KEYS>;
-    var score: array<array<f32, HEADS>, KEYS>;
-    for (var i = 0; i < KEYS; i++) { // @unroll
-      key_row[i] = (kv_row + min(key + i * WORKGROUP, end - 1u)) * HEAD_DIM4;
-      // naga does not clear a variable that a loop declares again.
-      for (var h = 0; h < HEADS; h++) { // @unroll
-        score[i][h] = 0.0;
-      }
+  for (var tile = begin; tile < end; tile += 8u) {
+    // Keys past the last one may never have been written: the last one stands in, and the mask drops it.
+    let key_row = (kv_row + min(tile + lane, end - 1u)) * HEAD_DIM4;
+    var score: array<f32, HEADS>;
+    for (var h = 0; h < HEADS; h++) { // @unroll
+      score[h] = 0.0;
     }
     for (var d = 0; d < HEAD_DIM4; d++) { // @unroll
-      for (var i = 0; i < KEYS; i++) { // @unroll
-        let loaded = quad_of(k[key_row[i] + d]);
-        for (var h = 0; h < HEADS; h++) { // @unroll
-          score[i][h] = fma(query[h][d].x, loaded.x, score[i][h]);
-          score[i][h] = fma(query[h][d].y, loaded.y, score[i][h]);
-          score[i][h] = fma(query[h][d].z, loaded.z, score[i][h]);
-          score[i][h] = fma(query[h][d].w, loaded.w, score[i][h]);
-        }
+      let key = quad_of(k[key_row + d]);
+      for (var h = 0; h < HEADS; h++) { // @unroll
+        let part = subgroupBroadcast(query[h][d / 8u], d % 8u);
+        score[h] = fma(part.x, key.x, score[h]);
+        score[h] = fma(part.y, key.y, score[h]);
+        score[h] = fma(part.z, key.z, score[h]);
+        score[h] = fma(part.w, key.w, score[h]);
       }
     }
     for (var h = 0; h < HEADS; h++) { // @unroll
-      var highest = row_max[h];
-      for (var i = 0; i < KEYS; i++) { // @unroll
-        score[i][h] = select(LOWEST, score[i][h], key + i * WORKGROUP < end);
-        highest = max(highest, score[i][h]);
-      }
+      score[h] = select(LOWEST, score[h], tile + lane < end);
+      let highest = max(row_max[h], max_of_lanes(score[h]));
       let rescale = rescale_of(row_max[h], highest);
       row_max[h] = highest;
-      row_sum[h] *= rescale;
-      for (var i = 0; i < KEYS; i++) { // @unroll
-        score[i][h] = weight_of(score[i][h], highest);
-        row_sum[h] += score[i][h];
-      }
-      for (var d = 0; d < HEAD_DIM4; d++) { // @unroll
-        acc[h][d] *= rescale;
+      score[h] = weight_of(score[h], highest);
+      row_sum[h] = row_sum[h] * rescale + score[h];
+      for (var j = 0; j < PARTS; j++) { // @unroll
+        acc[h][j] *= rescale;
       }
     }
-    for (var d = 0; d < HEAD_DIM4; d++) { // @unroll
-      for (var i = 0; i < KEYS; i++) { // @unroll
-        let loaded = quad_of(v[key_row[i] + d]);
+    for (var i = 0; i < 8; i++) { // @unroll
+      let row = (kv_row + min(tile + i, end - 1u)) * HEAD_DIM4;
+      for (var j = 0; j < PARTS; j++) { // @unroll
+        let value = quad_of(v[row + min(lane + 8u * j, HEAD_DIM4 - 1u)]);
         for (var h = 0; h < HEADS; h++) { // @unroll
-          acc[h][d] = fma(vec4f(score[i][h]), loaded, acc[h][d]);
+          acc[h][j] = fma(vec4f(subgroupBroadcast(score[h], i)), value, acc[h][j]);
         }
       }
     }
   }
 
   for (var h = 0; h < HEADS; h++) { // @unroll
-    lane_max[lane] = row_max[h];
-    workgroupBarrier();
-    var highest = LOWEST;
-    for (var i = 0; i < WORKGROUP; i++) { // @unroll
-      highest = max(highest, lane_max[i]);
-    }
-    let rescale = rescale_of(row_max[h], highest);
-    lane_sum[lane] = row_sum[h] * rescale;
-    for (var d = 0; d < HEAD_DIM4; d++) { // @unroll
-      lane_out[lane * HEAD_DIM4 + d] = acc[h][d] * rescale;
-    }
-    workgroupBarrier();
     let row = (group.y * N_HEADS + first_head + h) * (HEAD_DIM4 + 1u);
-    for (var d = lane; d < HEAD_DIM4; d += WORKGROUP) {
-      var sum = vec4f(0.0);
-      for (var i = 0; i < WORKGROUP; i++) { // @unroll
-        sum += lane_out[i * HEAD_DIM4 + d];
+    for (var j = 0; j < PARTS; j++) { // @unroll
+      if (lane + 8u * j < HEAD_DIM4) {
+        partials[row + lane + 8u * j] = acc[h][j];
       }
-      partials[row + d] = sum;
+    }
+    var sum = 0.0;
+    for (var i = 0; i < 8; i++) { // @unroll
+      sum += subgroupBroadcast(row_sum[h], i);
     }
     if (lane == 0u) {
-      var sum = 0.0;
-      for (var i = 0; i < WORKGROUP; i++) { // @unroll
-        sum += lane_sum[i];
-      }
-      partials[row + HEAD_DIM4] = vec4f(highest, sum, 0.0, 0.0);
+      partials[row + HEAD_DIM4] = vec4f(row_max[h], sum, 0.0, 0.0);
     }
   }
 }

@@ -1,16 +1,18 @@
-// FlashAttention-2 (Dao, 2023) for a chunk of tokens, for software adapters: every invocation owns ROWS query rows.
+// FlashAttention-2 (Dao, 2023) for a chunk of tokens, for software adapters: every lane owns ROWS query rows.
 //
 //   out[t][h] = sum_p softmax_p(scale * q[t][h] . k[g][p]) v[g][p]   over keys p <= position + t, g = h / GROUP_SIZE
 //
-// Keys are taken in tiles of KEYS, from key 0 on, with a running maximum and sum (online softmax); tiles above the
-// diagonal are not visited. A row is a token of one query head; the heads of a group are neighbouring rows, so that a
-// key that is loaded serves all of them. All lanes of a workgroup read the same keys.
+// Keys are taken in tiles of 8, from key 0 on, with a running maximum and sum (online softmax); tiles above the diagonal
+// are not visited. A row is a token of one query head; the heads of a group are neighbouring rows.
 //
-// A row's result does not depend on the rows beside it: tiles lie at multiples of KEYS, and a tile that the row cannot
-// see leaves it unchanged to the bit.
+// A workgroup is one subgroup of 8 lanes. Each lane loads one key of a tile and broadcasts it to the others, because
+// such an adapter makes 8 loads of a load from one address, and a broadcast costs it next to nothing.
 //
-// Grid: x = blocks of WORKGROUP * ROWS rows, y = KV heads.
-// Prelude: WORKGROUP, ROWS, KEYS, GROUP_SIZE (n_heads / n_kv_heads), N_HEADS, HEAD_DIM4 (head_dim / 4).
+// A row's result does not depend on the rows beside it: tiles lie at multiples of 8, and a tile that the row cannot see
+// leaves it unchanged to the bit.
+//
+// Grid: x = blocks of 8 * ROWS rows, y = KV heads.
+// Prelude: ROWS, GROUP_SIZE (n_heads / n_kv_heads), N_HEADS, HEAD_DIM4 (head_dim / 4).
 // Joined after a kv_* file of formats/ and shared/online_softmax.wgsl.
 
 struct Params {
@@ -27,7 +29,7 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> out: array<vec4f>;  // (n_tokens, N_HEADS, head_dim)
 @group(0) @binding(5) var<uniform> params: Params;
 
-@compute @workgroup_size(WORKGROUP)
+@compute @workgroup_size(8)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
@@ -37,10 +39,10 @@ fn main(
   // and long ones have to alternate.
   let block = select(groups.x - 1u - group.x / 2u, group.x / 2u, group.x % 2u == 0u);
   let n_rows = params.n_tokens * GROUP_SIZE;
-  let block_end = min((block + 1u) * WORKGROUP * ROWS, n_rows);
+  let block_end = min((block + 1u) * 8u * ROWS, n_rows);
   let position = state[0];
   let kv_len = position + (block_end - 1u) / GROUP_SIZE + 1u;
-  let first_row = block * WORKGROUP * ROWS + lane * ROWS;
+  let first_row = block * 8u * ROWS + lane * ROWS;
   let kv_row = group.y * params.capacity;
 
   var start: array<u32, ROWS>;
@@ -60,20 +62,21 @@ fn main(
     }
   }
 
-  for (var tile = 0u; tile < kv_len; tile += KEYS) {
+  for (var tile = 0u; tile < kv_len; tile += 8u) {
     // Keys past the last visible one may never have been written: the last one stands in, and the mask drops it.
-    var key_row: array<u32, KEYS>;
-    var score: array<array<f32, ROWS>, KEYS>;
-    for (var i = 0; i < KEYS; i++) { // @unroll
-      key_row[i] = (kv_row + min(tile + i, kv_len - 1u)) * HEAD_DIM4;
-      // naga does not clear a variable that a loop declares again.
+    // Keys past the last visible one may never have been written: the last one stands in, and the mask drops it.
+    let key_row = (kv_row + min(tile + lane, kv_len - 1u)) * HEAD_DIM4;
+    var score: array<array<f32, ROWS>, 8>;
+    // naga does not clear a variable that a loop declares again.
+    for (var i = 0; i < 8; i++) { // @unroll
       for (var r = 0; r < ROWS; r++) { // @unroll
         score[i][r] = 0.0;
       }
     }
     for (var d = 0; d < HEAD_DIM4; d++) { // @unroll
-      for (var i = 0; i < KEYS; i++) { // @unroll
-        let key = quad_of(k[key_row[i] + d]);
+      let own = quad_of(k[key_row + d]);
+      for (var i = 0; i < 8; i++) { // @unroll
+        let key = subgroupBroadcast(own, i);
         for (var r = 0; r < ROWS; r++) { // @unroll
           score[i][r] = fma(query[r][d].x, key.x, score[i][r]);
           score[i][r] = fma(query[r][d].y, key.y, score[i][r]);
@@ -84,14 +87,14 @@ fn main(
     }
     for (var r = 0; r < ROWS; r++) { // @unroll
       var highest = row_max[r];
-      for (var i = 0; i < KEYS; i++) { // @unroll
+      for (var i = 0; i < 8; i++) { // @unroll
         score[i][r] = select(LOWEST, score[i][r], tile + i <= last_key[r]);
         highest = max(highest, score[i][r]);
       }
       let rescale = rescale_of(row_max[r], highest);
       row_max[r] = highest;
       row_sum[r] *= rescale;
-      for (var i = 0; i < KEYS; i++) { // @unroll
+      for (var i = 0; i < 8; i++) { // @unroll
         score[i][r] = weight_of(score[i][r], highest);
         row_sum[r] += score[i][r];
       }
@@ -100,8 +103,9 @@ fn main(
       }
     }
     for (var d = 0; d < HEAD_DIM4; d++) { // @unroll
-      for (var i = 0; i < KEYS; i++) { // @unroll
-        let value = quad_of(v[key_row[i] + d]);
+      let own = quad_of(v[key_row + d]);
+      for (var i = 0; i < 8; i++) { // @unroll
+        let value = subgroupBroadcast(own, i);
         for (var r = 0; r < ROWS; r++) { // @unroll
           acc[r][d] = fma(vec4f(score[i][r]), value, acc[r][d]);
         }

@@ -10,53 +10,60 @@ import * as wgsl from "../../wgsl/mod.ts";
 import { kvFamily, type KvFormat } from "./kv_formats.ts";
 
 type Inputs = "q" | "k" | "v" | "state";
-type PrefillNames = "WORKGROUP" | "ROWS" | "KEYS" | "GROUP_SIZE" | "N_HEADS" | "HEAD_DIM4";
-type DecodeNames =
-  | "WORKGROUP"
-  | "KEYS"
-  | "SPLIT"
-  | "HEADS"
-  | "GROUP_SIZE"
-  | "N_HEADS"
-  | "HEAD_DIM4"
-  | "WORKGROUP_QUADS";
+type PrefillParams = "n_tokens" | "capacity" | "scale" | "mean_kv_len";
+type DecodeParams = "n_splits" | "capacity" | "scale";
+type ShapeNames = "GROUP_SIZE" | "N_HEADS" | "HEAD_DIM4";
 
 const INPUTS = { q: "read", k: "read", v: "read", state: "read" } as const;
+const SHAPE_NAMES = ["GROUP_SIZE", "N_HEADS", "HEAD_DIM4"] as const;
 
 /** Keys of one split of decode. A constant, so that a split's result never depends on how many there are. */
 const SPLIT = 128;
 
-/** Invocations of a workgroup where the adapter is a CPU: as many as run in one vector. */
-const LANES = 8;
-
-const prefillDirect = kvFamily((format, source): Kernel<Inputs | "out", PrefillParams, PrefillNames> =>
+const prefillDirect = kvFamily((format, source): Kernel<Inputs | "out", PrefillParams, ShapeNames | "ROWS"> =>
   defineKernel({
     name: `attention_prefill_direct.${format}`,
     source: [source, wgsl.shared_online_softmax, wgsl.attention_prefill_direct],
-    constants: ["WORKGROUP", "ROWS", "KEYS", "GROUP_SIZE", "N_HEADS", "HEAD_DIM4"],
+    constants: [...SHAPE_NAMES, "ROWS"],
     bindings: { ...INPUTS, out: "read_write" },
     params: { n_tokens: "u32", capacity: "u32", scale: "f32", mean_kv_len: "u32" },
-    workgroups: ({ n_tokens }, { WORKGROUP, ROWS, GROUP_SIZE, N_HEADS }) => [
-      Math.ceil(n_tokens * GROUP_SIZE / (WORKGROUP * ROWS)),
+    subgroups: true,
+    workgroups: ({ n_tokens }, { ROWS, GROUP_SIZE, N_HEADS }) => [
+      Math.ceil(n_tokens * GROUP_SIZE / (8 * ROWS)),
       N_HEADS / GROUP_SIZE,
     ],
-    cost: ({ n_tokens, mean_kv_len }, { N_HEADS, HEAD_DIM4 }) => 8 * n_tokens * mean_kv_len * N_HEADS * HEAD_DIM4,
+    cost: prefillCost,
   })
 );
-type PrefillParams = "n_tokens" | "capacity" | "scale" | "mean_kv_len";
 
-const decodeDirect = kvFamily((format, source): Kernel<Inputs | "partials", DecodeParams, DecodeNames> =>
-  defineKernel({
-    name: `attention_decode_direct.${format}`,
-    source: [source, wgsl.shared_online_softmax, wgsl.attention_decode_direct],
-    constants: ["WORKGROUP", "KEYS", "SPLIT", "HEADS", "GROUP_SIZE", "N_HEADS", "HEAD_DIM4", "WORKGROUP_QUADS"],
-    bindings: { ...INPUTS, partials: "read_write" },
-    params: { n_splits: "u32", capacity: "u32", scale: "f32" },
-    workgroups: ({ n_splits }, { HEADS, N_HEADS }) => [N_HEADS / HEADS, n_splits],
-    cost: ({ n_splits }, { SPLIT, N_HEADS, HEAD_DIM4 }) => 8 * n_splits * SPLIT * N_HEADS * HEAD_DIM4,
-  })
+const decodeDirect = kvFamily(
+  (format, source): Kernel<Inputs | "partials", DecodeParams, ShapeNames | "SPLIT" | "HEADS" | "PARTS"> =>
+    defineKernel({
+      name: `attention_decode_direct.${format}`,
+      source: [source, wgsl.shared_online_softmax, wgsl.attention_decode_direct],
+      constants: [...SHAPE_NAMES, "SPLIT", "HEADS", "PARTS"],
+      bindings: { ...INPUTS, partials: "read_write" },
+      params: { n_splits: "u32", capacity: "u32", scale: "f32" },
+      subgroups: true,
+      workgroups: ({ n_splits }, { HEADS, N_HEADS }) => [N_HEADS / HEADS, n_splits],
+      cost: decodeCost,
+    }),
 );
-type DecodeParams = "n_splits" | "capacity" | "scale";
+
+/** Two products of headDim multiply-adds for each pair of a query and a key. */
+function prefillCost(
+  { n_tokens, mean_kv_len }: Record<PrefillParams, number>,
+  { N_HEADS, HEAD_DIM4 }: Record<ShapeNames, number>,
+): number {
+  return 8 * n_tokens * mean_kv_len * N_HEADS * HEAD_DIM4;
+}
+
+function decodeCost(
+  { n_splits }: Record<DecodeParams, number>,
+  { SPLIT, N_HEADS, HEAD_DIM4 }: Record<ShapeNames | "SPLIT", number>,
+): number {
+  return 8 * n_splits * SPLIT * N_HEADS * HEAD_DIM4;
+}
 
 const merge: Kernel<"partials" | "state" | "out", "n_splits", "WORKGROUP" | "SPLIT" | "N_HEADS" | "HEAD_DIM4"> =
   defineKernel({
@@ -120,39 +127,26 @@ export function attention(recorder: Recorder, operands: Attention): void {
   const shape = { GROUP_SIZE: nHeads / nKvHeads, N_HEADS: nHeads, HEAD_DIM4: headDim / 4 };
   const scale = operands.scale * Math.LOG2E;
   if (nTokens > 1) {
-    const mean_kv_len = Math.ceil(maxKvLength - nTokens / 2);
-    const constants = { ...shape, WORKGROUP: LANES, KEYS: 4, ROWS: rowsPerLane(headDim) };
-    recorder.dispatch(
-      prefillDirect[cacheFormat],
-      { q, k, v, state, out },
-      { n_tokens: nTokens, capacity, scale, mean_kv_len },
-      constants,
-    );
+    const params = { n_tokens: nTokens, capacity, scale, mean_kv_len: Math.ceil(maxKvLength - nTokens / 2) };
+    // One row more doubles the time that a software adapter takes to compile the kernel.
+    const ROWS = headDim <= 64 ? 2 : 1;
+    recorder.dispatch(prefillDirect[cacheFormat], { q, k, v, state, out }, params, { ...shape, ROWS });
     return;
   }
   const [n_splits] = attentionPartialsShape(operands, maxKvLength);
+  const PARTS = Math.ceil(headDim / 32);
   recorder.dispatch(decodeDirect[cacheFormat], { q, k, v, state, partials }, { n_splits, capacity, scale }, {
     ...shape,
-    WORKGROUP: LANES,
-    WORKGROUP_QUADS: LANES * headDim / 4,
-    KEYS: 4,
-    SPLIT,
-    HEADS: headsPerLane(shape.GROUP_SIZE, headDim),
+    ...{ SPLIT, PARTS, HEADS: headsAtOnce(shape.GROUP_SIZE, Math.floor(32 / PARTS)) },
   });
   recorder.dispatch(merge, { partials, state, out }, { n_splits }, {
     ...{ N_HEADS: nHeads, HEAD_DIM4: headDim / 4, SPLIT },
-    WORKGROUP: Math.ceil(headDim / 4 / LANES) * LANES,
+    WORKGROUP: PARTS * 8,
   });
 }
 
-/** Query rows of a lane in prefill: with their outputs they should stay in a CPU's first cache. */
-function rowsPerLane(headDim: number): number {
-  return Math.max(1, Math.min(4, Math.floor(256 / headDim)));
-}
-
-/** Query heads of a lane in decode: all of a group, or the largest part of it that the first cache holds. */
-function headsPerLane(groupSize: number, headDim: number): number {
-  const most = Math.max(1, Math.floor(512 / headDim));
+/** Query heads that one workgroup of decode takes: all of a group, or the largest even part that is at most `most`. */
+function headsAtOnce(groupSize: number, most: number): number {
   for (let heads = Math.min(most, groupSize); heads > 1; heads--) if (groupSize % heads === 0) return heads;
   return 1;
 }
