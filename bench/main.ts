@@ -10,7 +10,9 @@
 import { resolvePath } from "../src/cli/command.ts";
 import { choice, flag, readOptions, UsageError } from "../src/cli/options.ts";
 import { Gpu } from "../src/gpu/device.ts";
+import { type Ceilings, measureCeilings } from "./ceilings.ts";
 import { benchGenerate, type GenerateFigures } from "./generate_bench.ts";
+import { type KernelRow, measureKernels } from "./kernels.ts";
 import { benchLoading, type LoadingFigures } from "./loading_bench.ts";
 
 const DEMO_MODEL = new URL("../tests/testdata/pg-nano-yarn-2k", import.meta.url).pathname;
@@ -18,29 +20,48 @@ const DEMO_MODEL = new URL("../tests/testdata/pg-nano-yarn-2k", import.meta.url)
 /** Everything that one run measures. */
 interface Report {
   device: string;
+  ceilings?: Ceilings;
+  kernels?: KernelRow[];
   models: { model: string; loading?: LoadingFigures[]; generate?: GenerateFigures }[];
 }
 
 async function measure(paths: readonly string[], only: string | undefined): Promise<Report> {
-  const report: Report = { device: await deviceName(), models: [] };
+  const report = await measureDevice(only === undefined || only === "kernels");
+  if (only === "kernels") return report;
   for (const path of paths) {
     const model = path.replace(/[\\/]+$/, "").replace(/^.*[\\/]/, "");
     report.models.push({
       model,
-      ...(only === undefined || only === "loading" ? { loading: await benchLoading(path) } : {}),
-      ...(only === undefined || only === "generate" ? { generate: await benchGenerate(path) } : {}),
+      ...(only !== "generate" ? { loading: await benchLoading(path) } : {}),
+      ...(only !== "loading" ? { generate: await benchGenerate(path) } : {}),
     });
   }
   return report;
 }
 
-async function deviceName(): Promise<string> {
+async function measureDevice(withKernels: boolean): Promise<Report> {
   using gpu = await Gpu.request();
-  return gpu.name;
+  if (!withKernels) return { device: gpu.name, models: [] };
+  const ceilings = await measureCeilings(gpu);
+  return { device: gpu.name, ceilings, kernels: await measureKernels(gpu, ceilings), models: [] };
 }
 
 function print(report: Report): void {
   console.log(`device: ${report.device}, ${navigator.hardwareConcurrency} processors\n`);
+  if (report.ceilings !== undefined) {
+    const { copyGbPerS, fmaGflopPerS } = report.ceilings;
+    console.log(`ceilings: copy ${copyGbPerS.toFixed(1)} GB/s, multiply-add ${fmaGflopPerS.toFixed(1)} GFLOP/s`);
+    for (const { kernel, shape, ms, gbPerS, gflopPerS, shareOfCeiling } of report.kernels ?? []) {
+      const rate = gbPerS !== undefined ? `${gbPerS.toFixed(1)} GB/s` : `${gflopPerS!.toFixed(1)} GFLOP/s`;
+      const share = `${(100 * shareOfCeiling).toFixed(0)}%`;
+      console.log(
+        `  ${kernel.padEnd(22)}${shape.padEnd(52)}${ms.toFixed(2).padStart(8)} ms${rate.padStart(15)}${
+          share.padStart(6)
+        }`,
+      );
+    }
+    console.log();
+  }
   for (const { model, loading, generate } of report.models) {
     console.log(model);
     for (const row of loading ?? []) {
