@@ -33,4 +33,13 @@ export type { MemoryPlan } from "./src/model/plan.ts";
 export type { SamplingOptions } from "./src/generate/sampling.ts";
 export type { FinishReason } from "./src/generate/generate.ts";
 export type { StopOptions } from "./src/generate/stop.ts";
-export type { RopeFrequencies, RopeScaling } from "./src/model/rope.ts";
+export type {
+  FrequencyBlend,
+  LinearScaling,
+  Llama3Scaling,
+  NoScaling,
+  RopeFrequencies,
+  RopeScaling,
+  RopeSettings,
+  YarnScaling,
+} from "./src/model/rope.ts";
