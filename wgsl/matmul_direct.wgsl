@@ -4,13 +4,14 @@
 //
 // Grid: (ceil(rows / (32 * ROWS)), ceil(n_rows / 8)) workgroups of 32 invocations.
 // Prelude: ROWS (matrix rows an invocation), LOADS and QUADS (see the format), TAIL (the last group of a row has fewer
-// than 32 columns), ODD (a row has an odd number of groups).
+// than 32 columns).
 // Joined after a file of formats/. Needs subgroups of at least 8.
 //
 // The sums live in registers and run over k in order, so that none depends on the tile it falls in. Mesa's llvmpipe
-// makes a load a scalar loop over lanes, about 100 cycles for a vec4 each: lane t therefore loads vector t's x, and
-// broadcasts, one instruction each, spread it. Every lane loading x itself: 5 times slower. More sums than 16 to 24 an
-// invocation: slower, and slow to compile.
+// makes every load a scalar loop over lanes, about 100 cycles for a vec4 in eight lanes: lane t therefore loads vector
+// t's x, and broadcasts, one instruction each, spread it. What lost: every lane loading x (a fifth as fast), more than
+// 32 sums an invocation (slower, and seconds to compile), one load of scales for two groups in nested loops (a third
+// slower).
 
 struct Params {
   rows: u32,
@@ -45,55 +46,47 @@ fn main(
   let token = min(first_token + (subgroup_lane & 7u), params.n_rows - 1u);
   let begin4 = params.x_begin4 + token * params.columns4;
   var total: array<array<f32, 8>, ROWS>;
-  for (var pair = 0u; pair < (params.groups + 1u) / 2u; pair++) {
-    var scale: array<vec4f, ROWS>;
+  for (var g = 0u; g < params.groups; g++) {
+    var scale: array<vec2f, ROWS>;
     if (SCALED) {
       for (var r = 0; r < ROWS; r++) { // @unroll
-        scale[r] = scale_pair(row[r], pair, params.groups);
+        let pair = scale_pair(row[r], g / 2u, params.groups);
+        scale[r] = select(pair.xy, pair.zw, (g & 1u) != 0u);
       }
     }
-    for (var half = 0u; half < 2u; half++) {
-      let g = 2u * pair + half;
-      for (var l = 0; l < LOADS; l++) { // @unroll
-        var load: array<vec4u, ROWS>;
-        for (var r = 0; r < ROWS; r++) { // @unroll
-          load[r] = weight[(row[r] * params.groups + g) * LOADS + l];
-        }
-        for (var j = 0; j < QUADS; j++) { // @unroll
-          let k4 = g * 8u + l * QUADS + j;
-          if (!TAIL || k4 < params.columns4) {
-            let mine = x[begin4 + k4];
-            var w: array<vec4f, ROWS>;
-            for (var r = 0; r < ROWS; r++) { // @unroll
-              w[r] = quad(load[r], j);
-              if (HAS_MIN) {
-                w[r] = fma(vec4f(scale[r].x), w[r], vec4f(scale[r].y));
-              } else if (SCALED) {
-                w[r] *= scale[r].x;
-              }
+    for (var l = 0; l < LOADS; l++) { // @unroll
+      var load: array<vec4u, ROWS>;
+      for (var r = 0; r < ROWS; r++) { // @unroll
+        load[r] = weight[(row[r] * params.groups + g) * LOADS + l];
+      }
+      for (var j = 0; j < QUADS; j++) { // @unroll
+        let k4 = g * 8u + l * QUADS + j;
+        if (!TAIL || k4 < params.columns4) {
+          let mine = x[begin4 + k4];
+          var w: array<vec4f, ROWS>;
+          for (var r = 0; r < ROWS; r++) { // @unroll
+            w[r] = quad(load[r], j);
+            if (HAS_MIN) {
+              w[r] = fma(vec4f(scale[r].x), w[r], vec4f(scale[r].y));
+            } else if (SCALED) {
+              w[r] *= scale[r].x;
             }
-            for (var t = 0; t < 8; t++) { // @unroll
-              let value = vec4f(
-                subgroupBroadcast(mine.x, t),
-                subgroupBroadcast(mine.y, t),
-                subgroupBroadcast(mine.z, t),
-                subgroupBroadcast(mine.w, t),
-              );
-              for (var r = 0; r < ROWS; r++) { // @unroll
-                total[r][t] = fma(w[r].x, value.x, total[r][t]);
-                total[r][t] = fma(w[r].y, value.y, total[r][t]);
-                total[r][t] = fma(w[r].z, value.z, total[r][t]);
-                total[r][t] = fma(w[r].w, value.w, total[r][t]);
-              }
+          }
+          for (var t = 0; t < 8; t++) { // @unroll
+            let value = vec4f(
+              subgroupBroadcast(mine.x, t),
+              subgroupBroadcast(mine.y, t),
+              subgroupBroadcast(mine.z, t),
+              subgroupBroadcast(mine.w, t),
+            );
+            for (var r = 0; r < ROWS; r++) { // @unroll
+              total[r][t] = fma(w[r].x, value.x, total[r][t]);
+              total[r][t] = fma(w[r].y, value.y, total[r][t]);
+              total[r][t] = fma(w[r].z, value.z, total[r][t]);
+              total[r][t] = fma(w[r].w, value.w, total[r][t]);
             }
           }
         }
-      }
-      if (ODD && g + 1u == params.groups) {
-        break;
-      }
-      for (var r = 0; r < ROWS; r++) { // @unroll
-        scale[r] = scale[r].zwxy;
       }
     }
   }

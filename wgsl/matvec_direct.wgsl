@@ -3,15 +3,15 @@
 //   out[out_begin + o] (+)= sum_k W[o][k] x[x_begin + k] + bias[bias_begin + o]
 //
 // Grid: ceil(rows / (8 * ROWS)) workgroups of 8 invocations.
-// Prelude: ROWS (rows an invocation), LOADS and QUADS (see the format), TAIL (the last group of a row has fewer than
-// 32 columns), ODD (a row has an odd number of groups).
+// Prelude: ROWS (rows an invocation), TOUCHES (ROWS / 4), LOADS and QUADS (see the format), TAIL (the last group of a
+// row has fewer than 32 columns), ODD (a row has an odd number of groups).
 // Joined after a file of formats/. Needs subgroups of at least 8.
 //
-// Mesa's llvmpipe makes every load of a lane a turn of a scalar loop, about 100 cycles for the eight lanes, whatever
-// the address and whether it is one word or a vec4. So loads are counted, not bytes: x is loaded once for eight rows,
-// a vec4 a lane, and spread by broadcasts, which are one instruction; and all loads of a step come before their use,
-// so that several misses of the cache are under way at once. Plain loads of x: 30% slower. Lanes along k instead of
-// rows: 8 times slower.
+// Mesa's llvmpipe makes every load a scalar loop over lanes, about 100 cycles for a vec4 in eight lanes, whatever the
+// address. So loads are counted, not bytes: lane i loads the i-th vec4 of the group's x, once for all rows, and
+// broadcasts, one instruction each, spread it; and all loads of weights come before their use, so that several cache
+// misses are under way at once. What lost: every lane loading x (a third slower), one or two rows an invocation (half
+// as fast), lanes along k instead of rows (a quarter as fast).
 
 struct Params {
   rows: u32,

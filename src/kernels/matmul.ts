@@ -21,7 +21,6 @@ type VectorParams =
   | "has_bias"
   | "add";
 type MatrixParams = VectorParams | "n_rows" | "out_stride";
-type FormatNames = "LOADS" | "QUADS" | "TAIL" | "ODD";
 
 const BINDINGS = { weight: "read", scales: "read", x: "read", bias: "read", out: "read_write" } as const;
 const VECTOR_PARAMS = {
@@ -35,18 +34,19 @@ const VECTOR_PARAMS = {
   add: "u32",
 } as const;
 const MATRIX_PARAMS = { ...VECTOR_PARAMS, n_rows: "u32", out_stride: "u32" } as const;
-const FORMAT_NAMES = ["LOADS", "QUADS", "TAIL", "ODD"] as const;
 
 /** One kernel for each storage format. */
 function family<K>(make: (format: WeightFormat) => K): Readonly<Record<WeightFormat, K>> {
   return Object.fromEntries(WEIGHT_FORMATS.map((format) => [format, make(format)])) as Record<WeightFormat, K>;
 }
 
-const matvecDirect = family((format): Kernel<Bindings, VectorParams, FormatNames | "ROWS" | "TOUCHES"> =>
+const matvecDirect = family((
+  format,
+): Kernel<Bindings, VectorParams, "LOADS" | "QUADS" | "TAIL" | "ODD" | "ROWS" | "TOUCHES"> =>
   defineKernel({
     name: `matvec_direct.${format}`,
     source: [formatSource(format), wgsl.matvec_direct],
-    constants: [...FORMAT_NAMES, "ROWS", "TOUCHES"],
+    constants: ["LOADS", "QUADS", "TAIL", "ODD", "ROWS", "TOUCHES"],
     bindings: BINDINGS,
     params: VECTOR_PARAMS,
     subgroups: true,
@@ -55,11 +55,11 @@ const matvecDirect = family((format): Kernel<Bindings, VectorParams, FormatNames
   })
 );
 
-const matmulDirect = family((format): Kernel<Bindings, MatrixParams, FormatNames | "ROWS"> =>
+const matmulDirect = family((format): Kernel<Bindings, MatrixParams, "LOADS" | "QUADS" | "TAIL" | "ROWS"> =>
   defineKernel({
     name: `matmul_direct.${format}`,
     source: [formatSource(format), wgsl.matmul_direct],
-    constants: [...FORMAT_NAMES, "ROWS"],
+    constants: ["LOADS", "QUADS", "TAIL", "ROWS"],
     bindings: BINDINGS,
     params: MATRIX_PARAMS,
     subgroups: true,
@@ -73,7 +73,7 @@ function sharedFamily(subgroups: boolean) {
   const addLanes = subgroups ? wgsl.shared_add_lanes_subgroup : wgsl.shared_add_lanes_none;
   return family((format): Kernel<Bindings, VectorParams, "LOADS" | "QUADS" | "LANES" | "ROWS" | "SUBGROUP_LANES"> =>
     defineKernel({
-      name: `${subgroups ? "matvec_subgroup" : "matvec_shared"}.${format}`,
+      name: `matvec_shared.${format}${subgroups ? ".subgroup" : ""}`,
       source: [formatSource(format), addLanes, wgsl.matvec_shared],
       constants: ["LOADS", "QUADS", "LANES", "ROWS", "SUBGROUP_LANES"],
       bindings: BINDINGS,
@@ -155,7 +155,7 @@ export function matmul(recorder: Recorder, operands: Matmul): void {
     const manyParams = { ...params, n_rows: nRows, out_stride: outStride };
     if (direct) {
       if (nRows === 1) recorder.dispatch(matvecDirect[format], buffers, params, { ...constants, ROWS: 8, TOUCHES: 2 });
-      else recorder.dispatch(matmulDirect[format], buffers, manyParams, { ...constants, ROWS: 2 });
+      else recorder.dispatch(matmulDirect[format], buffers, manyParams, { ...constants, ROWS: 3 });
     } else if (nRows === 1) {
       const lanes = lanesFor(groups * constants.LOADS);
       recorder.dispatch(subgroups ? matvecSubgroup[format] : matvecShared[format], buffers, params, {

@@ -2,6 +2,9 @@ import { WEIGHT_FORMATS } from "../../src/gpu/matrix.ts";
 import { check, VARIANTS } from "./matmul_cases.ts";
 
 for (const [variant, traits] of VARIANTS) {
+  Deno.test(`matmul() of one vector agrees with its twin: ${variant}, 131,073 rows`, () =>
+    check(traits, { format: "q8", nRows: 1, rows: 131_073, columns: 4 }));
+
   for (const format of WEIGHT_FORMATS) {
     Deno.test(`matmul() of one vector agrees with its twin: ${variant}, ${format}`, async (t) => {
       for (const [rows, columns] of [[1, 4], [97, 36], [64, 576], [1025, 100], [130, 1536], [7, 11008]] as const) {
