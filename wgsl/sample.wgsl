@@ -171,36 +171,20 @@ fn main(@builtin(local_invocation_index) lane: u32) {
       rest = scale64(kept, random).xy;
     }
 
-    set_digit(lane, bin);
-    choose(lane, question == 0u, rest);
-    // The bin is often the same as for the question before.
-    let is_new = choice.digit != listed_bin;
-    listed_bin = choice.digit;
-    if (is_new && lane == 0u) {
-      atomicStore(&n_listed, 0u);
-    }
-    workgroupBarrier();
-    if (is_new) {
-      list(lane, listed_bin);
-    }
-    workgroupBarrier();
-    let n = atomicLoad(&n_listed);
-    if (lane == 0u) {
-      choice.inside.count = n;
-    }
-
-    var ahead = choice.ahead.mass;
+    // Level 0 is the bin, 1 to 4 are the digits of the key, 5 to 7 those of the complement of the id.
+    var n = 0u;
+    var ahead = vec2u();
     var known = vec2u();  // digits of (key, complement of the id) that are chosen
     var mask = vec2u();  // where they stand
-    for (var level = 0u; level < 7u; level++) {
-      let found = workgroupUniformLoad(&choice);
-      if (found.inside.count <= 1u) {
-        break;
+    for (var level = 0u; level < 8u; level++) {
+      var total = Total();
+      if (level == 0u) {
+        total = bin;
       }
-      set_digit(lane, Total());
+      set_digit(lane, total);
       workgroupBarrier();
-      let of_key = level < 4u;
-      let shift = select(48u, 24u, of_key) - 8u * level;
+      let of_key = level < 5u;
+      let shift = (select(56u, 32u, of_key) - 8u * level) & 31u;
       for (var i = lane; i < n; i += 256u) {
         let id = listed[i];
         let words = vec2u(order_key(logits[id]), 0xffffffu - id);
@@ -214,11 +198,34 @@ fn main(@builtin(local_invocation_index) lane: u32) {
           }
         }
       }
-      choose(lane, question == 0u, found.rest);
+      choose(lane, question == 0u, rest);
       ahead = add64(ahead, choice.ahead.mass);
-      let column = select(vec2u(0u, 1u), vec2u(1u, 0u), of_key) << vec2u(shift);
+      let column = vec2u(u32(of_key && level > 0u), u32(!of_key)) << vec2u(shift);
       known |= column * choice.digit;
       mask |= column * 255u;
+
+      // The bin is often the same as for the question before.
+      let is_new = level == 0u && choice.digit != listed_bin;
+      if (is_new) {
+        listed_bin = choice.digit;
+        if (lane == 0u) {
+          atomicStore(&n_listed, 0u);
+        }
+      }
+      workgroupBarrier();
+      if (is_new) {
+        list(lane, listed_bin);
+      }
+      workgroupBarrier();
+      n = atomicLoad(&n_listed);
+      if (level == 0u && lane == 0u) {
+        choice.inside.count = n;
+      }
+      let found = workgroupUniformLoad(&choice);
+      rest = found.rest;
+      if (found.inside.count <= 1u) {
+        break;
+      }
     }
     kept = add64(ahead, choice.inside.mass);
     if (question == 2u) {
