@@ -50,9 +50,16 @@ export interface Embed {
   readonly nTokens: number;
 }
 
-/** Records out[t] = table[tokens[tokensOffset + t]] for each token. A token outside the table leaves its row as it was. */
+/**
+ * Records out[t] = table[tokens[tokensOffset + t]] for each token. A token outside the table leaves its row as it was.
+ *
+ * @throws {RangeError} If the number of columns is no multiple of 4.
+ */
 export function embed(recorder: Recorder, { tokens, tokensOffset = 0, table, out, nTokens }: Embed): void {
   const { columns, groups, format } = table;
+  if (columns % 4 !== 0) {
+    throw new RangeError(`Cannot gather rows of ${columns} columns: their number must be a multiple of 4`);
+  }
   for (const { rowBegin, rows, weight, scales } of table.parts) {
     recorder.dispatch(kernels[format], { weight, scales, tokens, out }, {
       row_begin: rowBegin,

@@ -131,10 +131,15 @@ export interface Matmul {
  * Records out[r][outOffset + o] (+)= sum_k W[o][k] x[xOffset + r][k] + bias[o], in f32 throughout.
  *
  * An output has the same bits whatever the number of vectors, as long as there are two or more of them.
+ *
+ * @throws {RangeError} If the number of columns is no multiple of 4.
  */
 export function matmul(recorder: Recorder, operands: Matmul): void {
   const { x, xOffset = 0, matrix, bias, out, outOffset = 0, outStride = matrix.rows, nRows, add = false } = operands;
   const { columns, groups, format } = matrix;
+  if (columns % 4 !== 0) {
+    throw new RangeError(`Cannot multiply by a matrix of ${columns} columns: their number must be a multiple of 4`);
+  }
   const { isSoftware, subgroupSize } = recorder.traits;
   const subgroups = recorder.traits.subgroups && subgroupSize >= 8;
   const direct = isSoftware && subgroups;

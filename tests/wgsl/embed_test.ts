@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { disposeMatrix, WEIGHT_FORMATS } from "../../src/gpu/matrix.ts";
 import { embed } from "../../src/kernels/embed.ts";
 import { embed as twin } from "../reference/embed.ts";
@@ -27,3 +27,22 @@ for (const format of WEIGHT_FORMATS) {
     });
   }
 }
+
+Deno.test("embed() refuses columns that are no multiple of 4", () => {
+  const table = matrixOf(randomWeights("f16", 3, 6, 1));
+  using tokens = gpu.createTensor("tokens", "u32", [1]);
+  using out = gpu.createTensor("out", "f32", [1, 6]);
+  assertThrows(() => embed(gpu.record(), { tokens, table, out, nTokens: 1 }), RangeError, "rows of 6 columns");
+  disposeMatrix(table);
+});
+
+Deno.test("embed() leaves the row of a token outside the table as it was", async () => {
+  const table = matrixOf(randomWeights("q8", 3, 8, 1));
+  using tokens = gpu.tensorOf("tokens", "u32", [2], Uint32Array.of(3, 2 ** 32 - 1));
+  using out = gpu.tensorOf("out", "f32", [2, 8], new Float32Array(16).fill(7));
+  const recorder = gpu.record();
+  embed(recorder, { tokens, table, out, nTokens: 2 });
+  await gpu.run(recorder);
+  assertEquals(await download(out), new Float32Array(16).fill(7));
+  disposeMatrix(table);
+});

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { disposeMatrix, WEIGHT_FORMATS } from "../../src/gpu/matrix.ts";
 import { matmul } from "../../src/kernels/matmul.ts";
 import { download, gpu, randomFloats, upload } from "./fixture.ts";
@@ -64,3 +64,11 @@ for (const [variant, traits] of VARIANTS.filter(([name]) => name !== "subgroup")
     }
   });
 }
+
+Deno.test("matmul() refuses columns that are no multiple of 4", () => {
+  const matrix = matrixOf(randomWeights("f32", 3, 6, 1));
+  using x = upload("x", randomFloats(6, 2), [1, 6]);
+  using out = gpu.createTensor("out", "f32", [1, 3]);
+  assertThrows(() => matmul(gpu.record(), { x, matrix, out, nRows: 1 }), RangeError, "a matrix of 6 columns");
+  disposeMatrix(matrix);
+});
