@@ -50,7 +50,7 @@ export async function* measureQuality(data: string): AsyncGenerator<Measure> {
   const { length, f16, q4_1_linear: linear, q4_1_all: all } = roundToNearest;
   const perplexity = async (weights: "f16" | "q8" | "q4") => {
     using model = await load(data, "pg-nano-yarn-2k", { weights, contextLength: length + 1 });
-    return windowPerplexity(model, await windowsOf(data, model), length);
+    return await windowPerplexity(model, await windowsOf(data, model), length);
   };
   const half = await perplexity("f16");
   yield atMost(`pg-nano-yarn-2k f16 at ${length}: against transformers`, 0.5, percentOff(half, f16), " %");
