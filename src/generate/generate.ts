@@ -42,18 +42,22 @@ export async function* generateTokens(sequence: Sequence, loop: TokenLoop): Asyn
   if (limit <= 0) return "length";
   const pacer = new Pacer(loop.firstSteps / SUBMIT_MS);
   let asked = 1;
+  let batch: Batch | undefined;
   try {
-    let batch: Batch | undefined = await sequence.begin(sampling, Math.min(limit, 256), signal);
+    batch = await sequence.begin(sampling, Math.min(limit, 256), signal);
     while (batch !== undefined) {
       const { count, submittedAt, tokens }: Batch = batch;
       const called = performance.now();
       const arriving = tokens();
+      // Told below; without a handler now, a failure of the next submit would leave this one's unhandled.
+      arriving.catch(() => {});
+      batch = undefined;
       let arrived = performance.now();
       // Where the call itself waited for the GPU, what follows it is Deno's sleep and no work.
       const waited = arrived - called > 2;
       const measured = asked > 1;
       const next: number = Math.min(limit - asked, Math.max(1, Math.floor(pacer.budget)), MOST_STEPS);
-      batch = next > 0 && signal?.aborted !== true ? await sequence.advance(next) : undefined;
+      if (next > 0 && signal?.aborted !== true) batch = await sequence.advance(next);
       asked += Math.max(next, 0);
       const ids = await arriving;
       if (!waited) arrived = performance.now();
@@ -67,6 +71,7 @@ export async function* generateTokens(sequence: Sequence, loop: TokenLoop): Asyn
     }
     return "length";
   } finally {
+    batch?.discard();
     sequence.end();
   }
 }

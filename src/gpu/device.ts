@@ -10,6 +10,7 @@ import { requestDevice, wantsEnableSubgroups } from "./adapter.ts";
 import { encode } from "./encode.ts";
 import { Pacer } from "./pacer.ts";
 import { PARAMS_STRIDE, Pipelines } from "./pipelines.ts";
+import { type Readback, ReadbackPool, type ReadRequest } from "./readback.ts";
 import { type AdapterTraits, Recorder } from "./recorder.ts";
 import { byteLengthOf, type Dtype, Tensor } from "./tensor.ts";
 
@@ -24,16 +25,6 @@ export interface GpuFeatures {
   readonly f16: boolean;
   /** Compute passes can be timed. */
   readonly timestamps: boolean;
-}
-
-/** A part of a tensor to read back. */
-export interface ReadRequest {
-  /** What to read. */
-  readonly tensor: Tensor;
-  /** First byte, a multiple of 4. Default 0. */
-  readonly byteOffset?: number;
-  /** Number of bytes, a multiple of 4. Default: to the end. */
-  readonly byteLength?: number;
 }
 
 /** One WebGPU device with its pipelines. */
@@ -54,7 +45,7 @@ export class Gpu {
   readonly pacer: Pacer;
   readonly #ownsDevice: boolean;
   readonly #params: GPUBuffer;
-  readonly #staging: GPUBuffer[] = [];
+  readonly #readbacks: ReadbackPool;
   readonly #tensors = new Set<Tensor>();
   #pending: Promise<Error | undefined>[] = [];
   #parked: Error | undefined;
@@ -72,6 +63,7 @@ export class Gpu {
       f16: device.features.has("shader-f16"),
       timestamps: device.features.has("timestamp-query"),
     };
+    this.#readbacks = new ReadbackPool(device);
     this.#params = device.createBuffer({
       label: "params",
       size: MAX_DISPATCHES * PARAMS_STRIDE,
@@ -201,14 +193,9 @@ export class Gpu {
    *
    * @param recorders What to run; the same recorder may stand several times.
    * @param requests What can be read afterwards.
-   * @returns A function that fetches the bytes of all requests, one after the other; call it once. In Deno the call
-   * blocks until the GPU is done and its promise resolves some 10 ms later, so that a caller who has more work calls
-   * it, submits that work, and only then awaits.
+   * @returns The bytes of the requests, to be fetched or discarded.
    */
-  submit(
-    recorders: readonly Recorder[],
-    requests: readonly ReadRequest[] = [],
-  ): () => Promise<Uint8Array<ArrayBuffer>> {
+  submit(recorders: readonly Recorder[], requests: readonly ReadRequest[] = []): Readback {
     this.check();
     const encoder = this.device.createCommandEncoder();
     const placed = new Map<Recorder, number>();
@@ -226,30 +213,15 @@ export class Gpu {
       }
       encode(encoder, recorder.steps, base);
     }
-    const ranges = requests.map(({ tensor, byteOffset = 0, byteLength = tensor.byteLength - byteOffset }) => ({
-      tensor,
-      byteOffset,
-      byteLength,
-    }));
-    const total = ranges.reduce((sum, { byteLength }) => sum + byteLength, 0);
-    if (total === 0) {
-      this.device.queue.submit([encoder.finish()]);
-      return () => Promise.resolve(new Uint8Array());
-    }
-    const staging = this.#takeStaging(total);
-    let at = 0;
-    for (const { tensor, byteOffset, byteLength } of ranges) {
-      encoder.copyBufferToBuffer(tensor.buffer, byteOffset, staging, at, byteLength);
-      at += byteLength;
-    }
+    const readback = this.#readbacks.encode(encoder, requests);
     this.device.queue.submit([encoder.finish()]);
-    return () => this.#fetch(staging, total, ranges[0]!.tensor.label);
+    return { ...readback, fetch: () => this.#raise(readback.fetch()) };
   }
 
   /** Reads a tensor, or a part of it, after everything submitted so far. */
   async read(tensor: Tensor, byteOffset: number = 0, byteLength?: number): Promise<Uint8Array<ArrayBuffer>> {
     const request = { tensor, byteOffset, byteLength: byteLength ?? tensor.byteLength - byteOffset };
-    const bytes = await this.submit([], [request])();
+    const bytes = await this.submit([], [request]).fetch();
     await this.settle();
     return bytes;
   }
@@ -303,7 +275,7 @@ export class Gpu {
   /** Destroys all tensors, and the device unless it is the caller's. */
   dispose(): void {
     for (const tensor of [...this.#tensors]) tensor.dispose();
-    for (const staging of this.#staging) staging.destroy();
+    this.#readbacks.dispose();
     this.#params.destroy();
     if (this.#ownsDevice) this.device.destroy();
   }
@@ -313,27 +285,14 @@ export class Gpu {
     this.dispose();
   }
 
-  async #fetch(staging: GPUBuffer, byteLength: number, label: string): Promise<Uint8Array<ArrayBuffer>> {
+  async #raise<T>(reading: Promise<T>): Promise<T> {
     try {
-      await staging.mapAsync(1, 0, byteLength); // GPUMapMode.READ
-      const bytes = new Uint8Array(staging.getMappedRange(0, byteLength).slice(0));
-      staging.unmap();
-      this.#staging.push(staging);
-      return bytes;
+      return await reading;
     } catch (cause) {
-      staging.destroy();
-      // Why the device is gone is told a moment after the read fails.
+      // The loss of the device has a promise of its own, which may come a turn after the read that failed by it.
       await new Promise((resolve) => setTimeout(resolve));
       this.check();
-      throw new DeviceLostError(`Cannot read ${label} back: ${(cause as Error).message}`, { cause });
+      throw new DeviceLostError(`Cannot read from the GPU: ${(cause as Error).message}`, { cause });
     }
-  }
-
-  #takeStaging(byteLength: number): GPUBuffer {
-    const found = this.#staging.findIndex((buffer) =>
-      buffer.size >= byteLength && buffer.size <= 4 * byteLength + 65536
-    );
-    if (found >= 0) return this.#staging.splice(found, 1)[0]!;
-    return this.device.createBuffer({ label: "staging", size: byteLength, usage: 0x01 | 0x08 }); // MAP_READ | COPY_DST
   }
 }

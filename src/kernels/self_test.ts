@@ -51,9 +51,9 @@ export async function selfTest(gpu: Gpu): Promise<void> {
     matmul(recorder, { x: normed!, matrix, out: logits!, nRows: 1 });
     select(recorder, { logits: logits!, state: state!, token: token!, selection, nStopIds: 0 });
     // A shader that does not compile is told of here, before its results are looked at.
-    const fetch = gpu.submit([recorder], [normed!, logits!, token!].map((tensor) => ({ tensor })));
+    const readback = gpu.submit([recorder], [normed!, logits!, token!].map((tensor) => ({ tensor })));
     await gpu.settle();
-    const { buffer } = await fetch();
+    const { buffer } = await readback.fetch();
     const actual = new Float32Array(buffer, 0, DIM + ROWS);
 
     const scale = 1 / Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / DIM + 1e-5);

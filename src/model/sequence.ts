@@ -33,6 +33,8 @@ export interface Batch {
   readonly submittedAt: number;
   /** Fetches their ids; call it once. In Deno the call blocks until the GPU has selected them. */
   tokens(): Promise<number[]>;
+  /** Leaves them on the GPU, in place of fetching them. */
+  discard(): void;
 }
 
 /** See the module's description. */
@@ -283,13 +285,14 @@ export class Sequence {
     const first = this.#selected;
     this.#selected += count;
     const submittedAt = performance.now();
-    const fetch = gpu.submit(recorders, [{ tensor: this.#state }, { tensor: this.#selection.ring }]);
+    const readback = gpu.submit(recorders, [{ tensor: this.#state }, { tensor: this.#selection.ring }]);
     if (first > 0) this.#cached += count;
     return {
       count,
       submittedAt,
+      discard: readback.discard,
       tokens: async () => {
-        const words = new Uint32Array((await fetch()).buffer);
+        const words = new Uint32Array((await readback.fetch()).buffer);
         await gpu.settle();
         if (words[1] === DONE_NOT_FINITE) {
           throw new ShaderError(

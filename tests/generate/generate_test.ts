@@ -34,6 +34,9 @@ class Counting {
     return {
       count,
       submittedAt: performance.now(),
+      discard: () => {
+        this.inFlight--;
+      },
       tokens: () => {
         this.inFlight--;
         return Promise.resolve(ids);
@@ -75,7 +78,7 @@ Deno.test("generateTokens() keeps one batch in flight while it reads the one bef
 Deno.test("generateTokens() stops before a stop id and discards what was selected past it", async () => {
   const counting = new Counting();
   assertEquals(await drain(run(counting, { maxTokens: 100, stopIds: new Set([6]) })), [[1, 2, 3, 4, 5], "stop"]);
-  assertEquals(counting.ended, 1);
+  assertEquals([counting.ended, counting.inFlight], [1, 0]);
 });
 
 Deno.test("generateTokens() ends with the context as with maxTokens", async () => {
@@ -98,5 +101,5 @@ Deno.test("generateTokens() throws an abort's reason and submits nothing after i
 Deno.test("generateTokens() ends the sequence when its reader leaves", async () => {
   const counting = new Counting();
   for await (const id of run(counting, { maxTokens: 1000 })) if (id === 3) break;
-  assertEquals(counting.ended, 1);
+  assertEquals([counting.ended, counting.inFlight], [1, 0]);
 });

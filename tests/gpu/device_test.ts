@@ -12,10 +12,10 @@ Deno.test("a recording runs its dispatches and copies in order, as often as it i
   recorder.dispatch(kernel, { values }, { n: 4, addend: 1 }, { FACTOR: 2 });
   recorder.copy(values, 4, copy, 0, 8);
   recorder.dispatch(kernel, { values }, { n: 2, addend: 100 }, { FACTOR: 1 });
-  const fetch = gpu.submit([recorder], [{ tensor: values }, { tensor: copy, byteOffset: 4, byteLength: 8 }]);
+  const read = gpu.submit([recorder], [{ tensor: values }, { tensor: copy, byteOffset: 4, byteLength: 8 }]);
   const twice = gpu.submit([recorder, recorder], [{ tensor: values, byteLength: 4 }]);
-  assertEquals([...new Float32Array((await fetch()).buffer)], [103, 105, 7, 9, 7, 0]);
-  assertEquals([...new Float32Array((await twice()).buffer)], [((103 * 2 + 1 + 100) * 2 + 1) + 100]);
+  assertEquals([...new Float32Array((await read.fetch()).buffer)], [103, 105, 7, 9, 7, 0]);
+  assertEquals([...new Float32Array((await twice.fetch()).buffer)], [((103 * 2 + 1 + 100) * 2 + 1) + 100]);
   assertEquals([...new Float32Array((await gpu.read(copy, 4, 4)).buffer)], [31]);
 });
 
