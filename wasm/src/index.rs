@@ -19,6 +19,7 @@ pub struct ShardIndex {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an index")]
 struct Document {
     weight_map: WeightMap,
     #[serde(rename = "metadata")]

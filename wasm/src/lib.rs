@@ -2,6 +2,17 @@
 //!
 //! This file alone knows JavaScript. Strings, ids and headers cross the border, tensor data never does.
 
+#![deny(missing_docs)]
+// What a file says must never reach code that stops the program.
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
+
 pub mod charsmap;
 pub mod component;
 pub mod decoding;
@@ -16,10 +27,12 @@ pub mod index;
 pub mod normalization;
 pub mod pattern;
 pub mod pickle;
+pub mod pickle_value;
 pub mod pre_tokenization;
 pub mod safetensors_header;
 pub mod sentencepiece;
 pub mod spm;
+pub mod state_dict;
 pub mod stream;
 pub mod table;
 pub mod tokenizer;

@@ -3,110 +3,16 @@
 //! Follows Python's pickletools for protocols 2 to 5, as far as torch.save uses them. Values live in one list and
 //! refer to each other by position, so that a pickle's loops and depth cost nothing. Memory is bounded by `MAX_NODES`.
 
-use crate::error::{quote, CoreError, Result};
+use crate::error::{CoreError, Result};
+use crate::pickle_value::{node, ordered_items, storage, tensor, Global, Node, NodeId, Unpickled};
 use std::collections::HashMap;
 
 /// Most values of one pickle; a state dict takes about 20 for a tensor.
 const MAX_NODES: usize = 2_000_000;
 
-/// Longest key of a storage; torch.save counts them from 0.
-const MAX_KEY_BYTES: usize = 128;
-/// Most dimensions of a tensor.
-const MAX_DIMENSIONS: usize = 16;
-
-/// A value, by its position in the list of all.
-pub type NodeId = usize;
-
-/// What a pickle may name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Global {
-    /// `collections.OrderedDict`
-    OrderedDict,
-    /// `torch._utils._rebuild_tensor_v2`
-    RebuildTensor,
-    /// `torch._utils._rebuild_parameter`
-    RebuildParameter,
-    /// `torch.FloatStorage` and the like, with the dtype as safetensors spells it.
-    Storage(&'static str),
-}
-
-impl Global {
-    fn new(module: &str, name: &str) -> Result<Self> {
-        Ok(match (module, name) {
-            ("collections", "OrderedDict") => Self::OrderedDict,
-            ("torch._utils", "_rebuild_tensor_v2") => Self::RebuildTensor,
-            ("torch._utils", "_rebuild_parameter") => Self::RebuildParameter,
-            ("torch", "FloatStorage") => Self::Storage("F32"),
-            ("torch", "HalfStorage") => Self::Storage("F16"),
-            ("torch", "BFloat16Storage") => Self::Storage("BF16"),
-            ("torch", "DoubleStorage") => Self::Storage("F64"),
-            ("torch", "LongStorage") => Self::Storage("I64"),
-            ("torch", "IntStorage") => Self::Storage("I32"),
-            ("torch", "ShortStorage") => Self::Storage("I16"),
-            ("torch", "CharStorage") => Self::Storage("I8"),
-            ("torch", "ByteStorage") | ("torch.storage", "UntypedStorage") => Self::Storage("U8"),
-            ("torch", "BoolStorage") => Self::Storage("BOOL"),
-            _ => {
-                return Err(CoreError::Forbidden(format!(
-                    "Pickle names {}, which a state dict does not need",
-                    quote(&format!("{module}.{name}"))
-                )))
-            }
-        })
-    }
-}
-
-/// A tensor as the pickle describes it, in elements.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PickledTensor {
-    /// Element type, as safetensors spells it.
-    pub dtype: &'static str,
-    /// Which file of the archive holds its storage.
-    pub storage: String,
-    /// Elements of the storage.
-    pub storage_elements: u64,
-    /// First element in the storage.
-    pub offset: u64,
-    /// Dimensions, outermost first.
-    pub shape: Vec<u64>,
-    /// Distance of neighbours in each dimension.
-    pub stride: Vec<u64>,
-}
-
-/// A value.
-#[derive(Clone, Debug)]
-pub enum Node {
-    /// Something that a state dict may carry and Skein has no use for: none, bools, floats, bytes.
-    Other,
-    /// A whole number.
-    Int(i64),
-    /// Text.
-    Text(String),
-    /// A tuple.
-    Tuple(Vec<NodeId>),
-    /// A list.
-    List(Vec<NodeId>),
-    /// A dict, in order.
-    Dict(Vec<(NodeId, NodeId)>),
-    /// A name.
-    Global(Global),
-    /// A storage: dtype, key, elements.
-    Storage(&'static str, String, u64),
-    /// A tensor.
-    Tensor(Box<PickledTensor>),
-}
-
 enum Item {
     Value(NodeId),
     Mark,
-}
-
-/// The values of a pickle and which one is the whole.
-pub struct Unpickled {
-    /// All values.
-    pub nodes: Vec<Node>,
-    /// The position of the whole.
-    pub root: NodeId,
 }
 
 struct Machine<'a> {
@@ -215,7 +121,7 @@ impl Machine<'_> {
     }
 
     fn node(&self, id: NodeId) -> &Node {
-        self.nodes.get(id).unwrap_or(&Node::Other)
+        node(&self.nodes, id)
     }
 
     fn top(&mut self) -> Result<&mut Node> {
@@ -324,7 +230,8 @@ impl Machine<'_> {
             }
             b'Q' => {
                 let id = self.pop()?;
-                let storage = self.storage(id)?;
+                let storage = storage(&self.nodes, id)
+                    .ok_or_else(|| self.malformed("a storage is not described as torch.save does"))?;
                 self.push(storage)
             }
             b'R' => self.reduce(),
@@ -368,29 +275,11 @@ impl Machine<'_> {
     fn set_items(&mut self, values: &[NodeId]) -> Result<()> {
         let error = self.malformed("items are set in what is no dict");
         match self.top()? {
-            Node::Dict(items) if values.len() % 2 == 0 => {
+            Node::Dict(items) if values.len().is_multiple_of(2) => {
                 items.extend(values.chunks_exact(2).filter_map(|pair| Some((*pair.first()?, *pair.last()?))));
                 Ok(())
             }
             _ => Err(error),
-        }
-    }
-
-    /// `("storage", torch.FloatStorage, key, location, elements)`
-    fn storage(&self, id: NodeId) -> Result<Node> {
-        let error = || self.malformed("a storage is not described as torch.save does");
-        let Node::Tuple(fields) = self.node(id) else {
-            return Err(error());
-        };
-        let nodes: Vec<&Node> = fields.iter().map(|field| self.node(*field)).collect();
-        match nodes.as_slice() {
-            [Node::Text(kind), Node::Global(Global::Storage(dtype)), Node::Text(key), _, Node::Int(elements)]
-                if kind == "storage" && key.len() <= MAX_KEY_BYTES =>
-            {
-                let elements = u64::try_from(*elements).map_err(|_| error())?;
-                Ok(Node::Storage(dtype, key.clone(), elements))
-            }
-            _ => Err(error()),
         }
     }
 
@@ -404,7 +293,8 @@ impl Machine<'_> {
         };
         match callable {
             Global::OrderedDict => {
-                let items = self.ordered_items(arguments)?;
+                let items = ordered_items(&self.nodes, arguments)
+                    .ok_or_else(|| self.malformed("an OrderedDict is not made of pairs"))?;
                 self.copied = self.copied.saturating_add(items.len());
                 if self.copied > MAX_NODES {
                     return Err(CoreError::TooLarge(format!("Pickle copies more than {MAX_NODES} values")));
@@ -412,7 +302,8 @@ impl Machine<'_> {
                 self.push(Node::Dict(items))
             }
             Global::RebuildTensor => {
-                let tensor = self.tensor(arguments)?;
+                let tensor = tensor(&self.nodes, arguments)
+                    .ok_or_else(|| self.malformed("a tensor is not described as torch.save does"))?;
                 self.push(Node::Tensor(Box::new(tensor)))
             }
             Global::RebuildParameter => {
@@ -425,53 +316,5 @@ impl Machine<'_> {
             }
             Global::Storage(dtype) => Err(CoreError::Forbidden(format!("Pickle calls the storage type of {dtype}"))),
         }
-    }
-
-    /// No argument, or one list of pairs.
-    fn ordered_items(&self, arguments: &[NodeId]) -> Result<Vec<(NodeId, NodeId)>> {
-        let error = || self.malformed("an OrderedDict is not made of pairs");
-        let pairs = match arguments {
-            [] => return Ok(Vec::new()),
-            [list] => match self.node(*list) {
-                Node::List(pairs) | Node::Tuple(pairs) => pairs,
-                _ => return Err(error()),
-            },
-            _ => return Err(error()),
-        };
-        let pair = |id: &NodeId| match self.node(*id) {
-            Node::Tuple(pair) | Node::List(pair) if pair.len() == 2 => Some((*pair.first()?, *pair.last()?)),
-            _ => None,
-        };
-        pairs.iter().map(|id| pair(id).ok_or_else(error)).collect()
-    }
-
-    /// `(storage, offset, size, stride, requires_grad, backward_hooks, ...)`
-    fn tensor(&self, arguments: &[NodeId]) -> Result<PickledTensor> {
-        let error = || self.malformed("a tensor is not described as torch.save does");
-        let nodes: Vec<&Node> = arguments.iter().take(4).map(|id| self.node(*id)).collect();
-        let [Node::Storage(dtype, key, elements), Node::Int(offset), Node::Tuple(shape), Node::Tuple(stride)] =
-            nodes.as_slice()
-        else {
-            return Err(error());
-        };
-        if shape.len() > MAX_DIMENSIONS || shape.len() != stride.len() {
-            return Err(error());
-        }
-        let numbers = |ids: &[NodeId]| -> Result<Vec<u64>> {
-            ids.iter()
-                .map(|id| match self.node(*id) {
-                    Node::Int(number) => u64::try_from(*number).map_err(|_| error()),
-                    _ => Err(error()),
-                })
-                .collect()
-        };
-        Ok(PickledTensor {
-            dtype,
-            storage: key.clone(),
-            storage_elements: *elements,
-            offset: u64::try_from(*offset).map_err(|_| error())?,
-            shape: numbers(shape)?,
-            stride: numbers(stride)?,
-        })
     }
 }

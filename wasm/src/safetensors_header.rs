@@ -111,6 +111,7 @@ impl HeaderFormat for SafetensorsHeader {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "a tensor")]
 struct Info {
     dtype: Dtype,
     shape: Vec<u64>,

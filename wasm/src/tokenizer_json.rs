@@ -21,6 +21,7 @@ use tokenizers::AddedToken;
 const MAX_FILE_BYTES: usize = 128 << 20;
 
 #[derive(Deserialize)]
+#[serde(expecting = "a tokenizer")]
 struct Document {
     version: Option<String>,
     #[serde(default)]
@@ -44,6 +45,7 @@ struct AddedEntry {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "a model")]
 struct ModelEntry {
     r#type: Option<String>,
     vocab: VocabEntry,

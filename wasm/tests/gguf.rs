@@ -1,5 +1,4 @@
 //! Headers of GGUF files: valid ones, hostile ones, and the tokenizers in them.
-#![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 mod reading;
 
@@ -115,7 +114,11 @@ fn refuses_hostile_headers_by_name() {
         (keyed(array("k", 0, u64::MAX, &[])), "TooLarge", "18446744073709551615"),
         (keyed(array("k", 10, 1 << 20, &[])), "Truncated", "8388608 bytes"),
         (keyed(array("k", 14, 1, &[0; 8])), "Unsupported", "14"),
-        (keyed(array("k", 9, 1, &[[9u8, 0, 0, 0].as_slice(), &1u64.to_le_bytes()].concat().repeat(6))), "TooLarge", "nested"),
+        (
+            keyed(array("k", 9, 1, &[[9u8, 0, 0, 0].as_slice(), &1u64.to_le_bytes()].concat().repeat(6))),
+            "TooLarge",
+            "nested",
+        ),
         (refused("gguf", &file(&twice, &[], 0)), "Duplicate", "\"k\""),
         (placed(&[tensor("a", &[4], 0, 0), tensor("a", &[4], 0, 32)], 64), "Duplicate", "\"a\""),
         (placed(&[tensor("a", &[4], 0, 0), tensor("b", &[16], 0, 0)], 64), "Overlap", "\"b\""),
@@ -205,7 +208,11 @@ fn refuses_tokenizers_by_name() {
         (case(&|keys| keys[3] = array("tokenizer.ggml.token_type", 5, 1, &[0; 4])), "Malformed", "token_type is 1"),
         (case(&|keys| keys[3] = array("tokenizer.ggml.token_type", 5, 6, &[9; 24])), "OutOfRange", "unknown"),
         (case(&|keys| keys[1] = strings("tokenizer.ggml.tokens", &["a"; 6])), "Duplicate", "\"a\""),
-        (case(&|keys| keys.push(key("tokenizer.ggml.bos_token_id", 4, &[6, 0, 0, 0]))), "OutOfRange", "vocabulary of 6: 6"),
+        (
+            case(&|keys| keys.push(key("tokenizer.ggml.bos_token_id", 4, &[6, 0, 0, 0]))),
+            "OutOfRange",
+            "vocabulary of 6: 6",
+        ),
         (case(&|keys| keys.push(key("tokenizer.ggml.add_bos_token", 4, &[1, 0, 0, 0]))), "Malformed", "add_bos_token"),
         (case(&gpt2("tekken", &[])), "Unsupported", "tekken"),
         (case(&gpt2("gpt-2", &["▁a"])), "Malformed", "Merge 0"),

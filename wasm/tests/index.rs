@@ -9,7 +9,8 @@ fn code(json: &str) -> &'static str {
 
 #[test]
 fn reads_the_file_of_every_tensor() {
-    let index = parse(br#"{"metadata":{"total_size":1},"weight_map":{"b":"m-00001-of-00002.bin","a":"x.safetensors"}}"#);
+    let index =
+        parse(br#"{"metadata":{"total_size":1},"weight_map":{"b":"m-00001-of-00002.bin","a":"x.safetensors"}}"#);
     let index = index.unwrap();
     assert_eq!(index.weight_map.get("a").map(String::as_str), Some("x.safetensors"));
     assert_eq!(index.weight_map.len(), 2);
@@ -17,7 +18,9 @@ fn reads_the_file_of_every_tensor() {
 
 #[test]
 fn refuses_files_outside_of_the_folder() {
-    for file in ["../x", "..", ".", ".hidden", "/etc/passwd", "a/b", "a\\\\b", "C:x", "C:\\\\x", "", "a\\u0000b", "a\\nb"] {
+    for file in
+        ["../x", "..", ".", ".hidden", "/etc/passwd", "a/b", "a\\\\b", "C:x", "C:\\\\x", "", "a\\u0000b", "a\\nb"]
+    {
         assert_eq!(code(&format!(r#"{{"weight_map":{{"a":"{file}"}}}}"#)), "OutOfRange", "{file}");
     }
     assert_eq!(code(&format!(r#"{{"weight_map":{{"a":"{}"}}}}"#, "x".repeat(256))), "OutOfRange");

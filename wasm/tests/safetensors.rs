@@ -1,5 +1,4 @@
 //! Headers of safetensors files: valid ones, hostile ones, and the same verdict as the reference implementation.
-#![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 mod reading;
 

@@ -1,5 +1,4 @@
 //! PyTorch checkpoints: archives of torch.save, hostile archives, hostile pickles.
-#![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 mod reading;
 

@@ -31,12 +31,14 @@ pub fn table(format: &str, file: &[u8]) -> Result<TensorTable, CoreError> {
     table.to_json().map(|_| table)
 }
 
+#[allow(dead_code)] // Not every test file refuses or reads whole files.
 /// The error's name for a file that must be refused, and its message.
 pub fn refused(format: &str, file: &[u8]) -> (&'static str, String) {
     let error = table(format, file).expect_err("the file must be refused");
     (error.code(), error.message().to_owned())
 }
 
+#[allow(dead_code)]
 /// A file of the test data.
 pub fn fixture(path: &str) -> Vec<u8> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/testdata");

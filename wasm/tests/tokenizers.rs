@@ -1,0 +1,327 @@
+//! Tokenizers: hostile files, and decoding one token at a time.
+
+mod reading;
+
+use proptest::prelude::*;
+use reading::{parse, table};
+use serde_json::{json, Value};
+use skein_core::stream::DecodeStream;
+use skein_core::tokenizer::Tokenizer;
+use skein_core::{index, sentencepiece, tokenizer_json};
+use std::path::PathBuf;
+use std::rc::Rc;
+
+fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    files.map(|path| (path.display().to_string(), std::fs::read(path).unwrap())).collect()
+}
+
+fn seed(target: &str, name: &str) -> Vec<u8> {
+    seeds(target).into_iter().find(|(path, _)| path.ends_with(name)).expect(name).1
+}
+
+fn build(document: &Value) -> Result<Tokenizer, (&'static str, String)> {
+    build_with(document, None)
+}
+
+fn build_with(document: &Value, config: Option<&Value>) -> Result<Tokenizer, (&'static str, String)> {
+    let config = config.map(|config| config.to_string().into_bytes());
+    tokenizer_json::build(document.to_string().as_bytes(), config.as_deref())
+        .map_err(|error| (error.code(), error.message().to_owned()))
+}
+
+/// A byte-level tokenizer with three tokens, changed.
+fn document(change: impl FnOnce(&mut Value)) -> Value {
+    let mut document = json!({
+        "version": "1.0",
+        "added_tokens": [{
+            "id": 3, "content": "<s>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true,
+        }],
+        "pre_tokenizer": { "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true },
+        "decoder": { "type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true },
+        "model": { "type": "BPE", "vocab": { "a": 0, "b": 1, "ab": 2 }, "merges": ["a b"] },
+    });
+    change(&mut document);
+    document
+}
+
+fn refused(change: impl FnOnce(&mut Value)) -> (&'static str, String) {
+    build(&document(change)).err().expect("the tokenizer must be refused")
+}
+
+#[test]
+fn the_seeds_of_the_fuzz_targets_are_valid() {
+    for format in ["safetensors", "torch", "gguf"] {
+        for (name, file) in seeds(format) {
+            table(format, &file).unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
+    }
+    for (name, file) in seeds("gguf_tokenizer") {
+        let tokenizer = parse("gguf", &file).and_then(|parser| parser.gguf_tokenizer());
+        assert!(!tokenizer.unwrap_or_else(|error| panic!("{name}: {error}")).encode("ab", true).unwrap().is_empty());
+    }
+    for (name, file) in seeds("index") {
+        index::parse(&file).unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+    for (name, file) in seeds("sentencepiece") {
+        sentencepiece::build(&file, None).unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+    for (name, file) in seeds("tokenizer_json") {
+        let mut parts = file.splitn(2, |byte| *byte == 0);
+        tokenizer_json::build(parts.next().unwrap(), parts.next()).unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+}
+
+#[test]
+fn encodes_and_decodes() {
+    let tokenizer = build(&document(|_| {})).unwrap();
+    assert_eq!(tokenizer.encode("abba<s>", true).unwrap(), [2, 1, 0, 3]);
+    assert_eq!(tokenizer.decode(&[2, 1, 0, 3], false).unwrap(), "abba<s>");
+    assert_eq!((tokenizer.vocab_size(), tokenizer.special_ids()), (4, vec![3]));
+}
+
+#[test]
+fn refuses_hostile_files_by_name() {
+    let regex = |pattern: &str| json!({ "type": "Split", "pattern": { "Regex": pattern }, "behavior": "Isolated", "invert": false });
+    let special = |id: u32| {
+        json!({
+            "type": "TemplateProcessing",
+            "single": [{ "SpecialToken": { "id": "<s>", "type_id": 0 } }, { "Sequence": { "id": "A", "type_id": 0 } }],
+            "special_tokens": { "<s>": { "id": "<s>", "ids": [id], "tokens": ["<s>"] } },
+        })
+    };
+    let cases = [
+        (refused(|d| d["version"] = json!("2.0")), "Unsupported", "2.0"),
+        (refused(|d| d["model"] = json!(null)), "Malformed", "model"),
+        (refused(|d| d["model"]["type"] = json!("WordPiece")), "Unsupported", "WordPiece"),
+        (refused(|d| d["model"]["vocab"] = json!([["a", 0.0]])), "Malformed", "BPE"),
+        (refused(|d| d["model"]["vocab"] = json!({ "a": 0, "b": 0, "ab": 2 })), "Duplicate", ": 0"),
+        (refused(|d| d["model"]["vocab"]["b"] = json!(u32::MAX)), "OutOfRange", "4294967295"),
+        (refused(|d| d["model"]["vocab"]["b"] = json!(-1)), "Malformed", "-1"),
+        (refused(|d| d["model"]["vocab"]["b"] = json!(1u64 << 40)), "Malformed", "1099511627776"),
+        (refused(|d| d["model"]["merges"] = json!(["ab ab"])), "OutOfRange", "\"abab\""),
+        (refused(|d| d["model"]["merges"] = json!(["a c"])), "OutOfRange", "\"c\""),
+        (refused(|d| d["model"]["merges"] = json!(["ab"])), "Malformed", "tokens: \"ab\""),
+        (refused(|d| d["model"]["merges"] = json!(["a b c"])), "Malformed", "a b c"),
+        (refused(|d| d["model"]["merges"] = json!([["a", "b", "c"]])), "Malformed", "two tokens"),
+        (refused(|d| d["model"]["continuing_subword_prefix"] = json!("##")), "Unsupported", "##"),
+        (refused(|d| d["model"]["dropout"] = json!(0.1)), "Unsupported", "0.1"),
+        (refused(|d| d["added_tokens"][0]["id"] = json!(7)), "Malformed", "id 7"),
+        (refused(|d| d["added_tokens"][0]["id"] = json!(0)), "Malformed", "id 0"),
+        (refused(|d| d["added_tokens"][0]["content"] = json!("")), "Malformed", "gives it none"),
+        (refused(|d| d["added_tokens"] = json!([d["added_tokens"][0], d["added_tokens"][0]])), "Duplicate", "<s>"),
+        (refused(|d| d["normalizer"] = json!({ "type": "Nonsense" })), "Unsupported", "Nonsense"),
+        (refused(|d| d["normalizer"] = json!({})), "Malformed", "no type"),
+        (refused(|d| d["normalizer"] = json!({ "type": "Prepend" })), "Malformed", "Prepend"),
+        (
+            refused(|d| d["normalizer"] = json!({ "type": "Precompiled", "precompiled_charsmap": "!" })),
+            "Malformed",
+            "base64",
+        ),
+        (
+            refused(|d| d["normalizer"] = json!({ "type": "Precompiled", "precompiled_charsmap": "/////w==" })),
+            "Malformed",
+            "trie",
+        ),
+        (refused(|d| d["pre_tokenizer"] = regex("(")), "Malformed", "("),
+        (refused(|d| d["pre_tokenizer"] = regex(&"a".repeat(1 << 20))), "TooLarge", "1048576"),
+        (refused(|d| d["pre_tokenizer"] = regex("\\w{1000}{1000}{1000}")), "Malformed", "not valid"),
+        (
+            refused(|d| d["decoder"] = json!({ "type": "Replace", "pattern": { "Regex": "a" }, "content": "" })),
+            "Unsupported",
+            "Replace",
+        ),
+        (refused(|d| d["decoder"] = json!(1)), "Malformed", "no type"),
+        (refused(|d| d["post_processor"] = special(4)), "OutOfRange", "vocabulary of 4: 4"),
+        (
+            refused(|d| {
+                d["post_processor"] = special(3);
+                d["post_processor"]["special_tokens"] = json!({});
+            }),
+            "Malformed",
+            "<s>",
+        ),
+        (
+            refused(|d| {
+                d["post_processor"] = special(3);
+                d["post_processor"]["single"] = json!([]);
+            }),
+            "Malformed",
+            "sequence A",
+        ),
+    ];
+    for ((code, message), expected, part) in cases {
+        assert_eq!(code, expected, "{message}");
+        assert!(message.contains(part), "{message:?} does not tell {part:?}");
+    }
+    let twice = document(|_| {}).to_string().replace(r#""b":1"#, r#""b":1,"b":4"#);
+    assert_eq!(tokenizer_json::build(twice.as_bytes(), None).err().unwrap().code(), "Duplicate");
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let deep =
+        document(|_| {}).to_string().replace(r#""version":"1.0""#, &format!(r#""version":"1.0","normalizer":{deep}"#));
+    assert_eq!(tokenizer_json::build(deep.as_bytes(), None).err().unwrap().code(), "Malformed");
+}
+
+#[test]
+fn refuses_configs_by_name() {
+    let case = |config: Value| build_with(&document(|_| {}), Some(&config)).err().expect("the config must be refused");
+    let cases = [
+        (case(json!([])), "Malformed", "config"),
+        (case(json!({ "bos_token": 1 })), "Malformed", "bos_token"),
+        (case(json!({ "bos_token": "<bos>" })), "OutOfRange", "<bos>"),
+        (case(json!({ "add_bos_token": "yes" })), "Malformed", "yes"),
+        (case(json!({ "chat_template": 1 })), "Malformed", "chat_template"),
+        (case(json!({ "added_tokens_decoder": { "x": {} } })), "OutOfRange", "\"x\""),
+        (case(json!({ "added_tokens_decoder": { "9": { "content": "<t>" } } })), "Malformed", "id 9"),
+    ];
+    for ((code, message), expected, part) in cases {
+        assert_eq!(code, expected, "{message}");
+        assert!(message.contains(part), "{message:?} does not tell {part:?}");
+    }
+}
+
+#[test]
+fn a_regular_expression_that_runs_away_is_an_error() {
+    let evil = json!({ "type": "Replace", "pattern": { "Regex": "(?:(?=a)a|a)+(?<=b)c" }, "content": "x" });
+    let tokenizer = build(&document(|d| d["normalizer"] = evil)).unwrap();
+    assert_eq!(tokenizer.encode(&"a".repeat(40), true).unwrap_err().code(), "RegexLimit");
+    // The next text is not blamed for it.
+    assert_eq!(tokenizer.encode("ab", true).unwrap(), [2]);
+}
+
+#[test]
+fn hostile_charsmaps_change_nothing_they_should_not() {
+    // A trie whose offsets point anywhere, and values into the middle of a character.
+    for byte in [0u8, 1, 0x61, 0xff] {
+        let map = [64u32.to_le_bytes().to_vec(), vec![byte; 64], "éé".as_bytes().to_vec()].concat();
+        let model = [vec![0x1a, 2 + map.len() as u8, 0x12, map.len() as u8], map].concat();
+        let file = [seed("sentencepiece", "unigram.model"), model].concat();
+        if let Ok(tokenizer) = sentencepiece::build(&file, None) {
+            assert!(tokenizer.encode("aé\u{301}日\0", true).is_ok());
+        }
+    }
+}
+
+#[test]
+fn refuses_hostile_sentencepiece_models_by_name() {
+    let good = seed("sentencepiece", "bpe.model");
+    let case = |bytes: &[u8]| {
+        let error = sentencepiece::build(&[bytes, &good].concat(), None).err().expect("the model must be refused");
+        (error.code(), error.message().to_owned())
+    };
+    let cases = [
+        (case(&[0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f]), "Truncated", "field"),
+        (case(&[0xff; 11]), "Malformed", "10 bytes"),
+        (case(&[0x0b]), "Malformed", "wire type 3"),
+        (case(&[0x08, 1]), "Malformed", "a piece"),
+        (case(&[0x0a, 0]), "Malformed", "piece 0 is empty"),
+        (case(&[0x0a, 3, 0x0a, 1, 0xff]), "Malformed", "text of piece 0"),
+        (case(&[0x0a, 5, 0x0a, 1, b'z', 0x18, 9]), "Malformed", "unknown type 9"),
+        (case(&[0x0a, 8, 0x0a, 1, b'z', 0x15, 0, 0, 0xc0, 0x7f]), "OutOfRange", "NaN"),
+        (case(&[0x0a, 3, 0x0a, 1, b'a']), "Duplicate", "\"a\""),
+        (case(&[0x12, 3, 0x18, 3, 0]), "Truncated", ""),
+    ];
+    for ((code, message), expected, part) in cases {
+        assert_eq!(code, expected, "{message}");
+        assert!(message.contains(part), "{message:?} does not tell {part:?}");
+    }
+    let after = |bytes: &[u8]| sentencepiece::build(&[&good, bytes].concat(), None).err().expect("refused").code();
+    assert_eq!(after(&[0x12, 2, 0x18, 3]), "Unsupported", "a model of words");
+    assert_eq!(after(&[0x12, 4, 0xc8, 2, 0xff, 0x7f]), "OutOfRange", "bos_id is 16383");
+}
+
+fn stream(tokenizer: &Rc<Tokenizer>, ids: &[u32]) -> (Vec<String>, String) {
+    let mut stream = DecodeStream::new(Rc::clone(tokenizer), false);
+    let pieces = ids.iter().map(|id| stream.push(*id)).collect();
+    (pieces, stream.flush())
+}
+
+/// Every byte is a token of its own.
+fn byte_tokenizer(fallback: bool) -> Rc<Tokenizer> {
+    if fallback {
+        return Rc::new(sentencepiece::build(&seed("sentencepiece", "bpe.model"), None).unwrap());
+    }
+    let printable = |byte: &u32| matches!(byte, 0x21..=0x7e | 0xa1..=0xac | 0xae..=0xff);
+    let mut next = 0x100;
+    let mut vocab = serde_json::Map::new();
+    for byte in 0u32..256 {
+        let code = if printable(&byte) { byte } else { next };
+        next += u32::from(!printable(&byte));
+        vocab.insert(char::from_u32(code).unwrap().to_string(), json!(byte));
+    }
+    let model = json!({ "type": "BPE", "vocab": vocab, "merges": [] });
+    Rc::new(
+        build(&document(|d| {
+            d["model"] = model;
+            d["added_tokens"] = json!([]);
+        }))
+        .unwrap(),
+    )
+}
+
+#[test]
+fn a_stream_gives_a_character_out_with_its_last_byte() {
+    let tokenizer = byte_tokenizer(false);
+    let (pieces, rest) = stream(&tokenizer, &[0xf0, 0x9f, 0x98, 0x80, 0x61, 0xe6, 0x97, 0x61, 0xff, 0xe6]);
+    assert_eq!(pieces, ["", "", "", "😀", "a", "", "", "\u{fffd}a", "\u{fffd}", ""]);
+    assert_eq!(rest, "\u{fffd}");
+    let fallback = byte_tokenizer(true);
+    let id = |byte: u32| byte + 3;
+    let (pieces, rest) = stream(&fallback, &[260, id(0xe6), id(0x97), 260, id(0xe6), id(0x97), id(0xa5), id(0xc3)]);
+    assert_eq!(pieces, ["a", "", "", "\u{fffd}\u{fffd}a", "", "", "日", ""]);
+    assert_eq!(rest, "\u{fffd}");
+}
+
+#[test]
+fn an_id_without_a_token_adds_no_text() {
+    let (pieces, rest) = stream(&byte_tokenizer(false), &[0x61, 70_000, u32::MAX, 0x62]);
+    assert_eq!((pieces.concat() + &rest).as_str(), "ab");
+}
+
+proptest! {
+    // Every case compiles regular expressions, which takes its time without optimisation.
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn a_byte_level_stream_equals_decoding_at_once(ids in prop::collection::vec(0u32..256, 0..60)) {
+        let tokenizer = byte_tokenizer(false);
+        let (pieces, rest) = stream(&tokenizer, &ids);
+        prop_assert_eq!(pieces.concat() + &rest, tokenizer.decode(&ids, false).unwrap());
+    }
+
+    #[test]
+    fn a_fallback_stream_equals_decoding_at_once_for_any_text(text in any::<String>()) {
+        let tokenizer = byte_tokenizer(true);
+        let ids = tokenizer.encode(&text, false).unwrap();
+        let (pieces, rest) = stream(&tokenizer, &ids);
+        prop_assert_eq!(&rest, "");
+        prop_assert_eq!(pieces.concat(), tokenizer.decode(&ids, false).unwrap());
+        prop_assert_eq!(pieces.concat(), text);
+    }
+
+    #[test]
+    fn a_window_stream_equals_decoding_at_once(text in "[ab 1]{0,40}") {
+        let tokenizer = Rc::new(tokenizer_json::build(&seed("tokenizer_json", "unigram.json"), None).unwrap());
+        let ids = tokenizer.encode(&text, false).unwrap();
+        let (pieces, rest) = stream(&tokenizer, &ids);
+        prop_assert_eq!(pieces.concat() + &rest, tokenizer.decode(&ids, false).unwrap());
+    }
+
+    #[test]
+    fn survives_any_sentencepiece_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = sentencepiece::build(&bytes, None);
+    }
+
+    #[test]
+    fn survives_damaged_tokenizers(at in 0usize..2000, value in any::<u8>()) {
+        for (_, mut file) in seeds("tokenizer_json") {
+            let place = at % file.len();
+            file[place] = value;
+            if let Ok(tokenizer) = tokenizer_json::build(&file, None) {
+                let ids = tokenizer.encode("ab <s> 1é", true).unwrap_or_default();
+                let _ = tokenizer.decode(&ids, true);
+            }
+        }
+    }
+}
