@@ -2,9 +2,10 @@
 //
 //   out[h] = sum_s 2^(max_s - max) partial_out_s / sum_s 2^(max_s - max) partial_sum_s,   max = max_s max_s
 //
-// Grid: one workgroup of WORKGROUP invocations a query head. Every invocation adds some quads of the output over all
-// splits, in order, so that the result does not depend on how many splits the host made room for.
-// Prelude: WORKGROUP, SPLIT (keys of a split), N_HEADS, HEAD_DIM4 (head_dim / 4).
+// Grid: one workgroup of WORKGROUP invocations a query head. An invocation owns one quad of the head and every STRIPS-th
+// split; then the strips are put together in the same way. Splits past the length that state tells are not read, so that
+// the result does not depend on how many the host made room for.
+// Prelude: WORKGROUP (at least STRIPS * HEAD_DIM4), STRIPS, SPLIT (keys of a split), N_HEADS, HEAD_DIM4 (head_dim / 4).
 // Joined after shared/online_softmax.wgsl.
 
 struct Params {
@@ -16,24 +17,46 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> out: array<vec4f>;  // (N_HEADS, head_dim)
 @group(0) @binding(3) var<uniform> params: Params;
 
+var<workgroup> strip_out: array<vec4f, WORKGROUP>;  // (STRIPS, head_dim)
+var<workgroup> strip_max: array<f32, WORKGROUP>;
+var<workgroup> strip_sum: array<f32, WORKGROUP>;
+
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let n_splits = state[0] / SPLIT + 1u;
-  let row = group.x * (HEAD_DIM4 + 1u);
-  let stride = N_HEADS * (HEAD_DIM4 + 1u);
+  let d = lane % HEAD_DIM4;
+  let strip = lane / HEAD_DIM4;
+  var acc = vec4f(0.0);
   var highest = LOWEST;
-  for (var s = 0u; s < n_splits; s++) {
-    highest = max(highest, partials[row + s * stride + HEAD_DIM4].x);
-  }
-  for (var d = lane; d < HEAD_DIM4; d += WORKGROUP) {
-    var acc = vec4f(0.0);
-    var sum = 0.0;
-    for (var s = 0u; s < n_splits; s++) {
-      let tail = partials[row + s * stride + HEAD_DIM4];
-      let weight = rescale_of(tail.x, highest);
-      sum += weight * tail.y;
-      acc += weight * partials[row + s * stride + d];
+  var sum = 0.0;
+  if (strip < STRIPS) {
+    for (var s = strip; s < n_splits; s += STRIPS) {
+      let row = (s * N_HEADS + group.x) * (HEAD_DIM4 + 1u);
+      let tail = partials[row + HEAD_DIM4];
+      let new_max = max(highest, tail.x);
+      let rescale = rescale_of(highest, new_max);
+      let weight = rescale_of(tail.x, new_max);
+      acc = acc * rescale + weight * partials[row + d];
+      sum = sum * rescale + weight * tail.y;
+      highest = new_max;
     }
-    out[group.x * HEAD_DIM4 + d] = acc / sum;
+  }
+  strip_out[lane] = acc;
+  strip_max[lane] = highest;
+  strip_sum[lane] = sum;
+  workgroupBarrier();
+  if (lane < HEAD_DIM4) {
+    for (var s = 1u; s < STRIPS; s++) {
+      highest = max(highest, strip_max[s * HEAD_DIM4 + lane]);
+    }
+    acc = vec4f(0.0);
+    sum = 0.0;
+    for (var s = 0u; s < STRIPS; s++) {
+      // A strip that had no split has nothing but zeros.
+      let weight = rescale_of(strip_max[s * HEAD_DIM4 + lane], highest);
+      acc += weight * strip_out[s * HEAD_DIM4 + lane];
+      sum += weight * strip_sum[s * HEAD_DIM4 + lane];
+    }
+    out[group.x * HEAD_DIM4 + lane] = acc / sum;
   }
 }

@@ -17,38 +17,59 @@ type ShapeNames = "GROUP_SIZE" | "N_HEADS" | "HEAD_DIM4";
 const INPUTS = { q: "read", k: "read", v: "read", state: "read" } as const;
 const SHAPE_NAMES = ["GROUP_SIZE", "N_HEADS", "HEAD_DIM4"] as const;
 
-/** Keys of one split of decode. A constant, so that a split's result never depends on how many there are. */
-const SPLIT = 128;
+/**
+ * Keys of one split of decode, for each variant: constants, so that a split's result never depends on how many there
+ * are. A GPU profits from larger ones, because what splits write is read again by the merge.
+ */
+const SPLIT = { direct: 128, shared: 256 } as const;
 
-const prefillDirect = kvFamily((format, source): Kernel<Inputs | "out", PrefillParams, ShapeNames | "ROWS"> =>
-  defineKernel({
-    name: `attention_prefill_direct.${format}`,
-    source: [source, wgsl.shared_online_softmax, wgsl.attention_prefill_direct],
-    constants: [...SHAPE_NAMES, "ROWS"],
-    bindings: { ...INPUTS, out: "read_write" },
-    params: { n_tokens: "u32", capacity: "u32", scale: "f32", mean_kv_len: "u32" },
-    subgroups: true,
-    workgroups: ({ n_tokens }, { ROWS, GROUP_SIZE, N_HEADS }) => [
-      Math.ceil(n_tokens * GROUP_SIZE / (8 * ROWS)),
-      N_HEADS / GROUP_SIZE,
-    ],
-    cost: prefillCost,
-  })
-);
+type PrefillKernel = Kernel<Inputs | "out", PrefillParams, ShapeNames | "ROWS" | "PARTS">;
+type DecodeKernel = Kernel<Inputs | "partials", DecodeParams, ShapeNames | "SPLIT" | "HEADS" | "PARTS" | "STRIPS">;
 
-const decodeDirect = kvFamily(
-  (format, source): Kernel<Inputs | "partials", DecodeParams, ShapeNames | "SPLIT" | "HEADS" | "PARTS"> =>
+/** Direct kernels hold 8 * ROWS query rows in a workgroup, shared ones 64. */
+function prefillFamily(variant: keyof typeof SPLIT, text: string): Readonly<Record<KvFormat, PrefillKernel>> {
+  const direct = variant === "direct";
+  return kvFamily((format, source) =>
     defineKernel({
-      name: `attention_decode_direct.${format}`,
-      source: [source, wgsl.shared_online_softmax, wgsl.attention_decode_direct],
-      constants: [...SHAPE_NAMES, "SPLIT", "HEADS", "PARTS"],
+      name: `attention_prefill_${variant}.${format}`,
+      source: [source, wgsl.shared_online_softmax, text],
+      constants: [...SHAPE_NAMES, direct ? "ROWS" : "PARTS"],
+      bindings: { ...INPUTS, out: "read_write" },
+      params: { n_tokens: "u32", capacity: "u32", scale: "f32", mean_kv_len: "u32" },
+      subgroups: direct,
+      workgroups: ({ n_tokens }, { ROWS, GROUP_SIZE, N_HEADS }) => [
+        Math.ceil(n_tokens * GROUP_SIZE / (direct ? 8 * ROWS : 64)),
+        N_HEADS / GROUP_SIZE,
+      ],
+      cost: prefillCost,
+    })
+  );
+}
+
+function decodeFamily(variant: keyof typeof SPLIT, text: string): Readonly<Record<KvFormat, DecodeKernel>> {
+  const direct = variant === "direct";
+  return kvFamily((format, source) =>
+    defineKernel({
+      name: `attention_decode_${variant}.${format}`,
+      source: [source, wgsl.shared_online_softmax, text],
+      constants: [...SHAPE_NAMES, "SPLIT", "HEADS", "PARTS", ...(direct ? [] : ["STRIPS" as const])],
       bindings: { ...INPUTS, partials: "read_write" },
       params: { n_splits: "u32", capacity: "u32", scale: "f32" },
-      subgroups: true,
+      subgroups: direct,
       workgroups: ({ n_splits }, { HEADS, N_HEADS }) => [N_HEADS / HEADS, n_splits],
       cost: decodeCost,
-    }),
-);
+    })
+  );
+}
+
+const prefill = {
+  direct: prefillFamily("direct", wgsl.attention_prefill_direct),
+  shared: prefillFamily("shared", wgsl.attention_prefill_shared),
+};
+const decode = {
+  direct: decodeFamily("direct", wgsl.attention_decode_direct),
+  shared: decodeFamily("shared", wgsl.attention_decode_shared),
+};
 
 /** Two products of headDim multiply-adds for each pair of a query and a key. */
 function prefillCost(
@@ -65,16 +86,19 @@ function decodeCost(
   return 8 * n_splits * SPLIT * N_HEADS * HEAD_DIM4;
 }
 
-const merge: Kernel<"partials" | "state" | "out", "n_splits", "WORKGROUP" | "SPLIT" | "N_HEADS" | "HEAD_DIM4"> =
-  defineKernel({
-    name: "attention_merge",
-    source: [wgsl.shared_online_softmax, wgsl.attention_merge],
-    constants: ["WORKGROUP", "SPLIT", "N_HEADS", "HEAD_DIM4"],
-    bindings: { partials: "read", state: "read", out: "read_write" },
-    params: { n_splits: "u32" },
-    workgroups: (_, { N_HEADS }) => [N_HEADS],
-    cost: ({ n_splits }, { N_HEADS, HEAD_DIM4 }) => 8 * n_splits * N_HEADS * HEAD_DIM4,
-  });
+const merge: Kernel<
+  "partials" | "state" | "out",
+  "n_splits",
+  "WORKGROUP" | "STRIPS" | "SPLIT" | "N_HEADS" | "HEAD_DIM4"
+> = defineKernel({
+  name: "attention_merge",
+  source: [wgsl.shared_online_softmax, wgsl.attention_merge],
+  constants: ["WORKGROUP", "STRIPS", "SPLIT", "N_HEADS", "HEAD_DIM4"],
+  bindings: { partials: "read", state: "read", out: "read_write" },
+  params: { n_splits: "u32" },
+  workgroups: (_, { N_HEADS }) => [N_HEADS],
+  cost: ({ n_splits }, { N_HEADS, HEAD_DIM4 }) => 8 * n_splits * N_HEADS * HEAD_DIM4,
+});
 
 /** The heads of a model's attention. */
 export interface AttentionHeads {
@@ -117,31 +141,39 @@ export function attentionPartialsShape(
   { nHeads, headDim }: AttentionHeads,
   maxKvLength: number,
 ): [nSplits: number, nHeads: number, width: number] {
-  return [Math.ceil(maxKvLength / SPLIT), nHeads, headDim + 4];
+  return [Math.ceil(maxKvLength / SPLIT.direct), nHeads, headDim + 4];
 }
 
 /** Records attention of a chunk: row t sees keys 0 to state[0] + t. One token is split over its keys, more are not. */
 export function attention(recorder: Recorder, operands: Attention): void {
   const { q, k, v, state, partials, out, nTokens, maxKvLength, capacity, cacheFormat } = operands;
   const { nHeads, nKvHeads, headDim } = operands;
-  const shape = { GROUP_SIZE: nHeads / nKvHeads, N_HEADS: nHeads, HEAD_DIM4: headDim / 4 };
+  const { isSoftware, subgroups, subgroupSize } = recorder.traits;
+  const variant = isSoftware && subgroups && subgroupSize >= 8 ? "direct" : "shared";
+  const quads = headDim / 4;
+  const shape = { GROUP_SIZE: nHeads / nKvHeads, N_HEADS: nHeads, HEAD_DIM4: quads };
   const scale = operands.scale * Math.LOG2E;
   if (nTokens > 1) {
     const params = { n_tokens: nTokens, capacity, scale, mean_kv_len: Math.ceil(maxKvLength - nTokens / 2) };
-    // One row more doubles the time that a software adapter takes to compile the kernel.
-    const ROWS = headDim <= 64 ? 2 : 1;
-    recorder.dispatch(prefillDirect[cacheFormat], { q, k, v, state, out }, params, { ...shape, ROWS });
+    recorder.dispatch(prefill[variant][cacheFormat], { q, k, v, state, out }, params, {
+      ...shape,
+      // One row more doubles the time that a software adapter takes to compile the kernel.
+      ROWS: headDim <= 64 ? 2 : 1,
+      PARTS: Math.ceil(quads / 16),
+    });
     return;
   }
-  const [n_splits] = attentionPartialsShape(operands, maxKvLength);
-  const PARTS = Math.ceil(headDim / 32);
-  recorder.dispatch(decodeDirect[cacheFormat], { q, k, v, state, partials }, { n_splits, capacity, scale }, {
+  const n_splits = Math.ceil(maxKvLength / SPLIT[variant]);
+  const PARTS = Math.ceil(quads / 8);
+  const most = variant === "direct" ? Math.floor(32 / PARTS) : Math.min(4, Math.floor(16 / PARTS));
+  const STRIPS = variant === "direct" ? 1 : Math.floor(256 / quads);
+  recorder.dispatch(decode[variant][cacheFormat], { q, k, v, state, partials }, { n_splits, capacity, scale }, {
     ...shape,
-    ...{ SPLIT, PARTS, HEADS: headsAtOnce(shape.GROUP_SIZE, Math.floor(32 / PARTS)) },
+    ...{ SPLIT: SPLIT[variant], HEADS: headsAtOnce(shape.GROUP_SIZE, most), PARTS, STRIPS },
   });
   recorder.dispatch(merge, { partials, state, out }, { n_splits }, {
-    ...{ N_HEADS: nHeads, HEAD_DIM4: headDim / 4, SPLIT },
-    WORKGROUP: PARTS * 8,
+    ...{ N_HEADS: nHeads, HEAD_DIM4: quads, SPLIT: SPLIT[variant], STRIPS },
+    WORKGROUP: variant === "direct" ? PARTS * 8 : 256,
   });
 }
 

@@ -13,3 +13,12 @@ fn rescale_of(old_max: f32, new_max: f32) -> f32 {
 fn weight_of(score: f32, row_max: f32) -> f32 {
   return select(exp2(score - row_max), 0.0, score == LOWEST);
 }
+
+// The same for 4 scores of a row.
+fn weights_of(scores: vec4f, row_max: f32) -> vec4f {
+  return select(exp2(scores - vec4f(row_max)), vec4f(0.0), scores == vec4f(LOWEST));
+}
+
+fn max4(values: vec4f) -> f32 {
+  return max(max(values.x, values.y), max(values.z, values.w));
+}

@@ -1,0 +1,149 @@
+// Attention of one token, split over its keys (Flash-Decoding; Dao et al., 2023), for GPUs.
+//
+//   partial_max = max_p s_p,  partial_sum = sum_p 2^(s_p - partial_max),  partial_out = sum_p 2^(s_p - partial_max) v_p
+//   with s_p = log2(e) * scale * q . k_p   over the keys p of one split
+//
+// for HEADS query heads of one KV head at once, so that each key and value is read once. Scores: 8 invocations a key, 32
+// keys at a time, so that neighbours read neighbouring quads. Output: an invocation owns one quad of the head and every
+// STRIPS-th key.
+//
+// Grid: x = KV heads times GROUP_SIZE / HEADS, y = splits of SPLIT keys. The host sizes y by a bound of the length; the
+// real length is read from state, and splits past it end at once.
+// Prelude: SPLIT (a multiple of 32), HEADS (at most 4), GROUP_SIZE (n_heads / n_kv_heads), N_HEADS, HEAD_DIM4
+// (head_dim / 4), PARTS (ceil(HEAD_DIM4 / 8)), STRIPS (floor(256 / HEAD_DIM4)).
+// Joined after a kv_* file of formats/ and shared/online_softmax.wgsl.
+
+struct Params {
+  n_splits: u32,  // for the host: the real number follows from state
+  capacity: u32,  // tokens that the cache has room for
+  scale: f32,  // of the scores, times log2(e)
+}
+
+@group(0) @binding(0) var<storage, read> q: array<vec4f>;  // (N_HEADS, head_dim)
+@group(0) @binding(1) var<storage, read> k: array<KvQuad>;  // (n_kv_heads, capacity, head_dim)
+@group(0) @binding(2) var<storage, read> v: array<KvQuad>;  // (n_kv_heads, capacity, head_dim)
+@group(0) @binding(3) var<storage, read> state: array<u32>;  // (8): [0] position of the token
+@group(0) @binding(4) var<storage, read_write> partials: array<vec4f>;  // (n_splits, N_HEADS, head_dim + 4): out, max, sum
+@group(0) @binding(5) var<uniform> params: Params;
+
+const KEYS = 32u;  // at a time
+const PITCH = 33u;  // of 32 values that stand in a row: keeps rows in different banks
+
+var<workgroup> dots: array<f32, HEADS * 8u * PITCH>;  // (HEADS, 8, KEYS): parts of the scores
+var<workgroup> weights: array<f32, HEADS * SPLIT>;  // (HEADS, SPLIT): scores, then weights
+var<workgroup> summary: array<f32, HEADS * KEYS>;  // (HEADS, KEYS): maxima or sums of every 32nd key
+var<workgroup> head_max: array<f32, HEADS>;
+var<workgroup> strips: array<vec4f, 256>;  // (STRIPS, head_dim): output of one head
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let begin = group.y * SPLIT;
+  let kv_len = state[0] + 1u;
+  if (begin >= kv_len) {
+    return;
+  }
+  let count = min(SPLIT, kv_len - begin);
+  let first_head = group.x * HEADS;
+  let kv_row = first_head / GROUP_SIZE * params.capacity + begin;
+  let part = lane % 8u;
+  let slot = lane / 8u;
+
+  var query: array<array<vec4f, PARTS>, HEADS>;
+  for (var h = 0; h < HEADS; h++) { // @unroll
+    for (var j = 0; j < PARTS; j++) { // @unroll
+      if (part + 8u * j < HEAD_DIM4) {
+        query[h][j] = q[(first_head + h) * HEAD_DIM4 + part + 8u * j] * params.scale;
+      }
+    }
+  }
+  // Lanes below HEADS * 32 each own one key in 32 of one head.
+  let owner = lane < HEADS * KEYS;
+  let own_head = lane / KEYS;
+  let own_key = lane % KEYS;
+
+  var highest = LOWEST;
+  for (var first = 0u; first < SPLIT; first += KEYS) {
+    // Keys past the last one may never have been written: the last one stands in, and the mask drops it.
+    let row = (kv_row + min(first + slot, count - 1u)) * HEAD_DIM4;
+    var sum: array<f32, HEADS>;
+    for (var h = 0; h < HEADS; h++) { // @unroll
+      sum[h] = 0.0;  // naga does not clear a variable that a loop declares again
+    }
+    if (first < count) {
+      for (var j = 0; j < PARTS; j++) { // @unroll
+        let key = quad_of(k[row + min(part + 8u * j, HEAD_DIM4 - 1u)]);
+        for (var h = 0; h < HEADS; h++) { // @unroll
+          sum[h] += dot(query[h][j], key);
+        }
+      }
+    }
+    for (var h = 0; h < HEADS; h++) { // @unroll
+      dots[(h * 8u + part) * PITCH + slot] = sum[h];
+    }
+    workgroupBarrier();
+    if (owner) {
+      var score = 0.0;
+      for (var i = 0; i < 8; i++) { // @unroll
+        score += dots[(own_head * 8u + i) * PITCH + own_key];
+      }
+      score = select(LOWEST, score, first + own_key < count);
+      weights[own_head * SPLIT + first + own_key] = score;
+      highest = max(highest, score);
+    }
+    workgroupBarrier();
+  }
+
+  if (owner) {
+    summary[lane] = highest;
+  }
+  workgroupBarrier();
+  if (lane < HEADS) {
+    for (var i = 0; i < 32; i++) { // @unroll
+      highest = max(highest, summary[lane * KEYS + i]);
+    }
+    head_max[lane] = highest;
+  }
+  workgroupBarrier();
+  if (owner) {
+    var sum = 0.0;
+    for (var i = own_key; i < SPLIT; i += KEYS) {
+      let weight = weight_of(weights[own_head * SPLIT + i], head_max[own_head]);
+      weights[own_head * SPLIT + i] = weight;
+      sum += weight;
+    }
+    summary[lane] = sum;
+  }
+  workgroupBarrier();
+
+  let d = lane % HEAD_DIM4;
+  let strip = lane / HEAD_DIM4;
+  var acc: array<vec4f, HEADS>;
+  if (strip < STRIPS) {
+    for (var i = strip; i < count; i += STRIPS) {
+      let value = quad_of(v[(kv_row + i) * HEAD_DIM4 + d]);
+      for (var h = 0; h < HEADS; h++) { // @unroll
+        acc[h] += weights[h * SPLIT + i] * value;
+      }
+    }
+  }
+  for (var h = 0; h < HEADS; h++) { // @unroll
+    let row = (group.y * N_HEADS + first_head + h) * (HEAD_DIM4 + 1u);
+    strips[lane] = acc[h];
+    workgroupBarrier();
+    if (lane < HEAD_DIM4) {
+      var sum = vec4f(0.0);
+      for (var i = 0u; i < STRIPS; i++) {
+        sum += strips[i * HEAD_DIM4 + lane];
+      }
+      partials[row + lane] = sum;
+    }
+    if (lane == 0u) {
+      var sum = 0.0;
+      for (var i = 0; i < 32; i++) { // @unroll
+        sum += summary[h * KEYS + i];
+      }
+      partials[row + HEAD_DIM4] = vec4f(head_max[h], sum, 0.0, 0.0);
+    }
+    workgroupBarrier();
+  }
+}

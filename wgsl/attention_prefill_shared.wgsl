@@ -1,0 +1,159 @@
+// FlashAttention-2 (Dao, 2023) for a chunk of tokens, for GPUs: a workgroup takes 64 query rows through tiles of 64 keys.
+//
+//   out[t][h] = sum_p softmax_p(scale * q[t][h] . k[g][p]) v[g][p]   over keys p <= position + t, g = h / GROUP_SIZE
+//
+// Tiles are visited from key 0 on with a running maximum and sum (online softmax); tiles above the diagonal are not
+// visited. A row is a token of one query head; the heads of a group are neighbouring rows, so that they share the tile.
+// Of 16 x 16 invocations each computes 4 x 4 scores, from slices of q and k in workgroup memory, and 4 rows of every
+// 16th quad of the output. Weights pass through the same memory: 16 KiB is all that some adapters have.
+//
+// A row's result does not depend on the rows beside it: tiles lie at multiples of 64, and a tile that the row cannot
+// see leaves it unchanged to the bit.
+//
+// Grid: x = blocks of 64 rows, those with most keys first; y = KV heads.
+// Prelude: GROUP_SIZE (n_heads / n_kv_heads), N_HEADS, HEAD_DIM4 (head_dim / 4), PARTS (ceil(HEAD_DIM4 / 16)).
+// Joined after a kv_* file of formats/ and shared/online_softmax.wgsl.
+
+struct Params {
+  n_tokens: u32,
+  capacity: u32,  // tokens that the cache has room for
+  scale: f32,  // of the scores, times log2(e)
+  mean_kv_len: u32,  // for the host
+}
+
+@group(0) @binding(0) var<storage, read> q: array<vec4f>;  // (n_tokens, N_HEADS, head_dim)
+@group(0) @binding(1) var<storage, read> k: array<KvQuad>;  // (n_kv_heads, capacity, head_dim)
+@group(0) @binding(2) var<storage, read> v: array<KvQuad>;  // (n_kv_heads, capacity, head_dim)
+@group(0) @binding(3) var<storage, read> state: array<u32>;  // (8): [0] position of token 0
+@group(0) @binding(4) var<storage, read_write> out: array<vec4f>;  // (n_tokens, N_HEADS, head_dim)
+@group(0) @binding(5) var<uniform> params: Params;
+
+const TILE = 64u;  // rows, and keys
+const SLICE = 8u;  // quads of the head at a time
+
+// In turn: slices of q (SLICE, TILE) and k (SLICE, TILE); maxima (16, 16); weights (TILE rows, 16 quads of keys).
+var<workgroup> tile: array<vec4f, 1024>;
+
+// Index of a row's first quad in q and out.
+fn row_start(row: u32, kv_head: u32) -> u32 {
+  return (row / GROUP_SIZE * N_HEADS + kv_head * GROUP_SIZE + row % GROUP_SIZE) * HEAD_DIM4;
+}
+
+// Where row or key `i` of quad d of a slice stands: turned around so that 8 lanes which write 8 quads of one row, and
+// 16 lanes which read one quad of 16 keys, reach different banks.
+fn slot(d: u32, i: u32) -> u32 {
+  return d * TILE + (i ^ d);
+}
+
+@compute @workgroup_size(256)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let first_row = (groups.x - 1u - group.x) * TILE;
+  let n_rows = params.n_tokens * GROUP_SIZE;
+  let position = state[0];
+  let kv_len = position + (min(first_row + TILE, n_rows) - 1u) / GROUP_SIZE + 1u;
+  let kv_row = group.y * params.capacity;
+  let across = lane % 16u;  // keys across + 16 i, then quads across + 16 j of the output
+  let down = lane / 16u;  // rows down + 16 r
+
+  var acc: array<array<vec4f, PARTS>, 4>;
+  var row_max = vec4f(LOWEST);  // of rows r = 0 to 3
+  var row_sum = vec4f(0.0);  // of the keys that this invocation had
+
+  for (var first_key = 0u; first_key < kv_len; first_key += TILE) {
+    var score: array<vec4f, 4>;  // of 4 rows: 4 keys each
+    for (var r = 0; r < 4; r++) { // @unroll
+      score[r] = vec4f(0.0);  // naga does not clear a variable that a loop declares again
+    }
+    for (var first_quad = 0u; first_quad < HEAD_DIM4; first_quad += SLICE) {
+      workgroupBarrier();
+      for (var i = lane; i < SLICE * TILE; i += 256u) {
+        let d = first_quad + i % SLICE;
+        let row = first_row + i / SLICE;
+        let key = first_key + i / SLICE;
+        // What lies past the head, the rows or the keys is zero.
+        var a = vec4f(0.0);
+        var b = vec4f(0.0);
+        if (d < HEAD_DIM4 && row < n_rows) {
+          a = q[row_start(row, group.y) + d] * params.scale;
+        }
+        if (d < HEAD_DIM4 && key < kv_len) {
+          b = quad_of(k[(kv_row + key) * HEAD_DIM4 + d]);
+        }
+        tile[slot(i % SLICE, i / SLICE)] = a;
+        tile[SLICE * TILE + slot(i % SLICE, i / SLICE)] = b;
+      }
+      workgroupBarrier();
+      for (var d = 0; d < 8; d++) { // @unroll
+        let key0 = tile[SLICE * TILE + slot(d, across)];
+        let key1 = tile[SLICE * TILE + slot(d, across + 16u)];
+        let key2 = tile[SLICE * TILE + slot(d, across + 32u)];
+        let key3 = tile[SLICE * TILE + slot(d, across + 48u)];
+        for (var r = 0; r < 4; r++) { // @unroll
+          let query = tile[slot(d, down + 16u * r)];
+          score[r] += vec4f(dot(query, key0), dot(query, key1), dot(query, key2), dot(query, key3));
+        }
+      }
+    }
+
+    let key = first_key + across + vec4u(0u, 16u, 32u, 48u);
+    for (var r = 0; r < 4; r++) { // @unroll
+      let last_key = position + min(first_row + down + 16u * r, n_rows - 1u) / GROUP_SIZE;
+      score[r] = select(vec4f(LOWEST), score[r], key <= vec4u(last_key));
+    }
+    workgroupBarrier();
+    tile[across * 16u + down] = vec4f(max4(score[0]), max4(score[1]), max4(score[2]), max4(score[3]));
+    workgroupBarrier();
+    var highest = row_max;
+    for (var i = 0; i < 16; i++) { // @unroll
+      highest = max(highest, tile[i * 16u + down]);
+    }
+    workgroupBarrier();
+    for (var r = 0; r < 4; r++) { // @unroll
+      let rescale = rescale_of(row_max[r], highest[r]);
+      score[r] = weights_of(score[r], highest[r]);
+      row_sum[r] = row_sum[r] * rescale + dot(score[r], vec4f(1.0));
+      tile[(down + 16u * r) * 16u + across] = score[r];
+      for (var j = 0; j < PARTS; j++) { // @unroll
+        acc[r][j] *= rescale;
+      }
+    }
+    row_max = highest;
+    workgroupBarrier();
+
+    for (var c = 0u; c < 16u; c++) {
+      for (var r = 0; r < 4; r++) { // @unroll
+        score[r] = tile[(down + 16u * r) * 16u + c];
+      }
+      for (var i = 0; i < 4; i++) { // @unroll
+        // Keys past the last visible one may never have been written: the last one stands in, and its weight is 0.
+        let row = (kv_row + min(first_key + c + 16u * i, kv_len - 1u)) * HEAD_DIM4;
+        for (var j = 0; j < PARTS; j++) { // @unroll
+          let value = quad_of(v[row + min(across + 16u * j, HEAD_DIM4 - 1u)]);
+          for (var r = 0; r < 4; r++) { // @unroll
+            acc[r][j] += score[r][i] * value;
+          }
+        }
+      }
+    }
+  }
+
+  workgroupBarrier();
+  tile[across * 16u + down] = row_sum;
+  workgroupBarrier();
+  var sum = vec4f(0.0);
+  for (var i = 0; i < 16; i++) { // @unroll
+    sum += tile[i * 16u + down];
+  }
+  for (var r = 0; r < 4; r++) { // @unroll
+    let row = first_row + down + 16u * r;
+    for (var j = 0; j < PARTS; j++) { // @unroll
+      if (row < n_rows && across + 16u * j < HEAD_DIM4) {
+        out[row_start(row, group.y) + across + 16u * j] = acc[r][j] / sum[r];
+      }
+    }
+  }
+}
