@@ -8,6 +8,7 @@ import type { ModelConfig } from "./config.ts";
 import type { KvFormat } from "../kernels/kv_formats.ts";
 import { kvCacheBytes, maxKvCapacity } from "./kv_cache.ts";
 import { ropeTableBytes } from "./rope_table.ts";
+import { sequenceBytes } from "./sequence.ts";
 import { largestScratchBytes, scratchBytes } from "./scratch.ts";
 
 /** Bytes by purpose. */
@@ -22,7 +23,7 @@ export interface MemoryPlan {
   readonly weightsBytes: number;
   /** Bytes of one sequence's keys and values at full length. */
   readonly kvBytes: number;
-  /** Bytes of activations and of the rotary table at full length. */
+  /** Bytes of activations, of the rotary table at full length, and of one sequence's selection. */
   readonly scratchBytes: number;
   /** The three together. */
   readonly totalBytes: number;
@@ -59,7 +60,8 @@ export function defaultPrefillChunk(isSoftware: boolean, contextLength: number):
 export function planMemory(config: ModelConfig, input: PlanInput): MemoryPlan {
   const { weights, weightsBytes, kvCache, contextLength, prefillChunk, maxTensorBytes, memoryLimit } = input;
   const kvBytes = kvCacheBytes(config, kvCache, contextLength);
-  const scratch = scratchBytes(config, prefillChunk, contextLength) + ropeTableBytes(config, contextLength);
+  const scratch = scratchBytes(config, prefillChunk, contextLength) + ropeTableBytes(config, contextLength) +
+    sequenceBytes(config.vocabSize);
   const totalBytes = weightsBytes + kvBytes + scratch;
   let fits: boolean | null = true;
   let note = "";

@@ -5,7 +5,7 @@
  */
 import { CapacityError, ShaderError } from "../errors.ts";
 import type { Recorder } from "../gpu/recorder.ts";
-import type { Tensor } from "../gpu/tensor.ts";
+import { byteLengthOf, type Tensor } from "../gpu/tensor.ts";
 import { logprobs } from "../kernels/logprobs.ts";
 import {
   createSelection,
@@ -13,6 +13,7 @@ import {
   type ResolvedSampling,
   select,
   type Selection,
+  selectionBytes,
   setStopIds,
 } from "../kernels/select.ts";
 import { KvCache } from "./kv_cache.ts";
@@ -24,6 +25,11 @@ const RING = 1024;
 
 /** The smallest bound that a decode step is recorded for, in tokens; bounds double from it. */
 const SMALLEST_BOUND = 256;
+
+/** Bytes that a sequence takes besides its keys and values. */
+export function sequenceBytes(vocabSize: number): number {
+  return selectionBytes(vocabSize, RING) + byteLengthOf("u32", [8]) + byteLengthOf("u32", [1]);
+}
 
 /** Tokens that are being selected on the GPU. */
 export interface Batch {
