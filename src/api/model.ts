@@ -44,8 +44,10 @@ export interface ModelMemory {
   readonly weightsBytes: number;
   /** Keys and values of all sessions; after a generation without a session, what that one took. */
   readonly kvBytes: number;
-  /** Activations and the rotary table. */
+  /** Activations, the rotary table at full length, and one sequence's selection, as planned. */
   readonly scratchBytes: number;
+  /** All tensors that exist now. */
+  readonly allocatedBytes: number;
 }
 
 /** What a model is made of. */
@@ -127,6 +129,7 @@ export class Model {
       weightsBytes: plan.weightsBytes,
       kvBytes: held || this.#lastKvBytes,
       scratchBytes: plan.scratchBytes,
+      allocatedBytes: this.#parts.runtime.gpu.allocatedBytes,
     };
   }
 

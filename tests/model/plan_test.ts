@@ -1,0 +1,51 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { CapacityError, loadModel } from "../../mod.ts";
+import type { ModelConfig } from "../../src/model/config.ts";
+import { planMemory, requireFit } from "../../src/model/plan.ts";
+
+const LLAMA_2_7B = {
+  ...{ vocabSize: 32000, hiddenSize: 4096, intermediateSize: 11008, nLayers: 32, nHeads: 32, nKvHeads: 32 },
+  headDim: 128,
+} as ModelConfig;
+
+const input = { weights: "q4", weightsBytes: 4e9, kvCache: "f16", contextLength: 65536, prefillChunk: 512 } as const;
+
+Deno.test("planMemory() adds up weights, keys and values, and scratch", () => {
+  const plan = planMemory(LLAMA_2_7B, { ...input, memoryLimit: 80e9 });
+  assertEquals(plan.kvBytes, 2 * 32 * 32 * 65536 * 128 * 2);
+  assertEquals(plan.totalBytes, plan.weightsBytes + plan.kvBytes + plan.scratchBytes);
+  assertEquals([plan.fits, plan.note], [true, ""]);
+});
+
+Deno.test("planMemory() does not say that a plan fits a device whose memory is unknown", () => {
+  const plan = planMemory(LLAMA_2_7B, input);
+  assertEquals([plan.fits, plan.note], [null, "device memory unknown"]);
+});
+
+Deno.test("planMemory() refuses what is over the limit, and tensors that a binding cannot hold, with the numbers", () => {
+  const over = planMemory(LLAMA_2_7B, { ...input, memoryLimit: 16e9 });
+  assertEquals(over.fits, false);
+  const error = assertThrows(() => requireFit(over, "try less"), CapacityError, `needs ${over.totalBytes} bytes`);
+  assertEquals([error.requested, error.unit], [over.totalBytes, "bytes"]);
+  const bound = planMemory(LLAMA_2_7B, { ...input, maxTensorBytes: 2 ** 27 });
+  assertThrows(() => requireFit(bound, "try less"), CapacityError, "this device binds 134217728 bytes: 16384 tokens");
+});
+
+Deno.test("a model with a full session takes what its plan says, within 1%", async () => {
+  const folder = new URL("../testdata/pg-nano-yarn-2k", import.meta.url).pathname;
+  using model = await loadModel(folder, { contextLength: 2048 });
+  using session = model.createSession();
+  session.append(Array(2047).fill(5));
+  await session.generate({ maxTokens: 1 }).result;
+  const { allocatedBytes, kvBytes } = model.memory;
+  assertEquals(kvBytes, model.plan.kvBytes);
+  const share = allocatedBytes / model.plan.totalBytes;
+  assert(Math.abs(share - 1) < 0.01, `Expected the plan's bytes, got ${share} of them`);
+});
+
+Deno.test("loadModel() refuses a model over its memory limit before it allocates anything", async () => {
+  const folder = new URL("../testdata/pg-nano-yarn-2k", import.meta.url).pathname;
+  const error = await loadModel(folder, { memoryLimit: 1e6 }).then(() => undefined, (error) => error);
+  assert(error instanceof CapacityError, `Expected a CapacityError, got ${error}`);
+  assert(error.message.includes("the limit is 1000000"), error.message);
+});
