@@ -10,6 +10,7 @@
 import { resolvePath } from "../src/cli/command.ts";
 import { choice, flag, readOptions, UsageError } from "../src/cli/options.ts";
 import { Gpu } from "../src/gpu/device.ts";
+import { measureAttention } from "./attention.ts";
 import { type Ceilings, measureCeilings } from "./ceilings.ts";
 import { benchGenerate, type GenerateFigures } from "./generate_bench.ts";
 import { type KernelRow, measureKernels } from "./kernels.ts";
@@ -43,7 +44,8 @@ async function measureDevice(withKernels: boolean): Promise<Report> {
   using gpu = await Gpu.request();
   if (!withKernels) return { device: gpu.name, models: [] };
   const ceilings = await measureCeilings(gpu);
-  return { device: gpu.name, ceilings, kernels: await measureKernels(gpu, ceilings), models: [] };
+  const kernels = [...await measureKernels(gpu, ceilings), ...await measureAttention(gpu, ceilings)];
+  return { device: gpu.name, ceilings, kernels, models: [] };
 }
 
 function print(report: Report): void {
