@@ -1,6 +1,7 @@
 /**
- * Twin of `wgsl/pack_q4.wgsl`: the squared error that the best of the sixteen scales leaves in each group of 32 in a row of
- * `columns` weights, (rows, groups).
+ * Twin of `wgsl/pack_q4.wgsl`: the squared error that the best of the fifteen candidates leaves in each group of 32 in a
+ * row of `columns` weights, (rows, groups). A weight halfway between two integers may go to either, so that a candidate
+ * counts with the worse of both.
  */
 export function packQ4Errors(weights: Float64Array, columns: number): Float64Array {
   const errors: number[] = [];
@@ -18,12 +19,18 @@ function smallestError(group: Float64Array): number {
   const extreme = highest >= -lowest ? highest : lowest;
   if (extreme === 0) return 0;
   let smallest = Infinity;
-  for (let divisor = -5.5; divisor >= -9.25; divisor -= 0.25) {
-    const ratio = extreme / divisor;
-    const d = Math.sign(ratio) * Math.f16round(Math.min(65504, Math.max(2 ** -24, Math.abs(ratio))));
-    let error = 0;
-    for (const value of group) error += (value - d * Math.min(7, Math.max(-8, Math.round(value / d)))) ** 2;
-    smallest = Math.min(smallest, error);
+  for (let divisor = -5.625; divisor >= -9.125; divisor -= 0.25) {
+    const errors = [1 - 1e-6, 1 + 1e-6].map((nudge) => errorOf(group, nudge * divisor / extreme));
+    smallest = Math.min(smallest, Math.max(...errors));
   }
   return smallest;
+}
+
+/** The squared error of the integers nearest to w * inverse with the scale that fits them best. */
+function errorOf(group: Float64Array, inverse: number): number {
+  const q = group.map((value) => Math.min(7, Math.max(-8, Math.round(value * inverse))));
+  const product = q.reduce((sum, value, i) => sum + value * group[i]!, 0);
+  const ratio = product / q.reduce((sum, value) => sum + value * value, 0);
+  const d = Math.sign(ratio) * Math.f16round(Math.min(65504, Math.max(2 ** -24, Math.abs(ratio))));
+  return q.reduce((sum, value, i) => sum + (group[i]! - d * value) ** 2, 0);
 }
