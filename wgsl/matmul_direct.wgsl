@@ -92,13 +92,14 @@ fn main(
   }
   for (var r = 0; r < ROWS; r++) { // @unroll
     let o = first + r * 32u;
+    var offset = 0.0;
+    if (params.has_bias != 0u) {
+      offset = bias[params.bias_begin + row[r]];
+    }
     for (var t = 0; t < 8; t++) { // @unroll
       if (o < params.rows && first_token + t < params.n_rows) {
         let at = params.out_begin + (first_token + t) * params.out_stride + o;
-        var value = total[r][t];
-        if (params.has_bias != 0u) {
-          value += bias[params.bias_begin + o];
-        }
+        var value = total[r][t] + offset;
         if (params.add != 0u) {
           value += out[at];
         }

@@ -36,74 +36,84 @@ var<workgroup> x_tile: array<array<vec4f, 17>, 16>;  // (64 / 4 vectors, 16 k an
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) index: u32) {
   let first_row = workgroup.x * 64u;
   let first_token = workgroup.y * 64u;
-  let staged_row = min(first_row + index, params.rows - 1u);
+  // This invocation stages 4 k of 4 rows and of 4 vectors, in whole vec4: writes to parts of one would race.
+  let staged_block = index / 4u;
   let staged_k4 = index % 4u;
+  var row: array<u32, 4>;
   var begin4: array<u32, 4>;
   for (var i = 0; i < 4; i++) { // @unroll
-    begin4[i] = params.x_begin4 + min(first_token + index / 4u + i * 16u, params.n_rows - 1u) * params.columns4;
+    row[i] = min(first_row + staged_block * 4u + i, params.rows - 1u);
+    begin4[i] = params.x_begin4 + min(first_token + staged_block * 4u + i, params.n_rows - 1u) * params.columns4;
   }
   let row_block = index % 8u;
   let token_block = index / 8u;
   var total: array<array<vec4f, 2>, 8>;  // [vector][row / 4]
-  for (var g = 0u; g < params.groups; g++) {
-    let pair = scale_pair(staged_row, g / 2u, params.groups);
-    let scale = select(pair.xy, pair.zw, (g & 1u) != 0u);
-    let weight_begin = (staged_row * params.groups + g) * LOADS;
-    for (var half = 0; half < 2; half++) { // @unroll
-      var w: array<vec4f, 4>;
-      for (var j = 0; j < 4; j++) { // @unroll
-        w[j] = quad(weight[weight_begin + (half * 4u + j) / QUADS], (half * 4u + j) % QUADS);
-        if (HAS_MIN) {
-          w[j] = fma(vec4f(scale.x), w[j], vec4f(scale.y));
-        } else if (SCALED) {
-          w[j] *= scale.x;
-        }
+  for (var step = 0u; step < 2u * params.groups; step++) {
+    let g = step / 2u;
+    let inside = step % 2u * 4u + staged_k4;
+    let k4 = g * 8u + inside;
+    var w: array<vec4f, 4>;
+    var value: array<vec4f, 4>;
+    for (var i = 0; i < 4; i++) { // @unroll
+      w[i] = quad(weight[(row[i] * params.groups + g) * LOADS + inside / QUADS], inside % QUADS);
+      if (SCALED) {
+        let pair = scale_pair(row[i], g / 2u, params.groups);
+        let scale = select(pair.xy, pair.zw, (g & 1u) != 0u);
+        w[i] = fma(vec4f(scale.x), w[i], vec4f(scale.y));
       }
-      let k4 = g * 8u + half * 4u + staged_k4;
-      var value: array<vec4f, 4>;
-      for (var i = 0; i < 4; i++) { // @unroll
-        if (TAIL) {
-          value[i] = select(vec4f(), x[begin4[i] + min(k4, params.columns4 - 1u)], k4 < params.columns4);
-        } else {
-          value[i] = x[begin4[i] + k4];
-        }
+      if (TAIL) {
+        value[i] = select(vec4f(), x[begin4[i] + min(k4, params.columns4 - 1u)], k4 < params.columns4);
+      } else {
+        value[i] = x[begin4[i] + k4];
       }
-      workgroupBarrier();
-      for (var j = 0; j < 4; j++) { // @unroll
-        for (var c = 0; c < 4; c++) { // @unroll
-          w_tile[index / 4u][j * 4u + c][index % 4u] = w[j][c];
-        }
-      }
-      for (var i = 0; i < 4; i++) { // @unroll
-        for (var c = 0; c < 4; c++) { // @unroll
-          x_tile[index / 16u + i * 4u][staged_k4 * 4u + c][(index / 4u) % 4u] = value[i][c];
-        }
-      }
-      workgroupBarrier();
-      for (var k = 0; k < 16; k++) { // @unroll
-        let w_low = w_tile[row_block][k];
-        let w_high = w_tile[row_block + 8u][k];
-        let x_low = x_tile[token_block][k];
-        let x_high = x_tile[token_block + 8u][k];
-        for (var c = 0; c < 4; c++) { // @unroll
-          total[c][0] = fma(vec4f(x_low[c]), w_low, total[c][0]);
-          total[c][1] = fma(vec4f(x_low[c]), w_high, total[c][1]);
-          total[c + 4u][0] = fma(vec4f(x_high[c]), w_low, total[c + 4u][0]);
-          total[c + 4u][1] = fma(vec4f(x_high[c]), w_high, total[c + 4u][1]);
-        }
+    }
+    workgroupBarrier();
+    for (var c = 0; c < 4; c++) { // @unroll
+      w_tile[staged_block][staged_k4 * 4u + c] = vec4f(w[0][c], w[1][c], w[2][c], w[3][c]);
+      x_tile[staged_block][staged_k4 * 4u + c] = vec4f(value[0][c], value[1][c], value[2][c], value[3][c]);
+    }
+    workgroupBarrier();
+    for (var k = 0; k < 16; k++) { // @unroll
+      let w_low = w_tile[row_block][k];
+      let w_high = w_tile[row_block + 8u][k];
+      let x_low = x_tile[token_block][k];
+      let x_high = x_tile[token_block + 8u][k];
+      for (var c = 0; c < 4; c++) { // @unroll
+        total[c][0] = fma(vec4f(x_low[c]), w_low, total[c][0]);
+        total[c][1] = fma(vec4f(x_low[c]), w_high, total[c][1]);
+        total[c + 4u][0] = fma(vec4f(x_high[c]), w_low, total[c + 4u][0]);
+        total[c + 4u][1] = fma(vec4f(x_high[c]), w_high, total[c + 4u][1]);
       }
     }
   }
-  for (var i = 0; i < 8; i++) { // @unroll
-    let token = first_token + i / 4u * 32u + token_block * 4u + i % 4u;
-    for (var b = 0; b < 8; b++) { // @unroll
-      let o = first_row + b / 4u * 32u + row_block * 4u + b % 4u;
+  // Through the tiles again, 32 vectors at a time, so that neighbouring invocations write neighbouring outputs.
+  for (var half = 0; half < 2; half++) { // @unroll
+    workgroupBarrier();
+    for (var c = 0; c < 4; c++) { // @unroll
+      let t = token_block % 4u * 4u + c;
+      if (token_block < 4u) {
+        w_tile[t][row_block] = total[half * 4u + c][0];
+        w_tile[t][row_block + 8u] = total[half * 4u + c][1];
+      } else {
+        x_tile[t][row_block] = total[half * 4u + c][0];
+        x_tile[t][row_block + 8u] = total[half * 4u + c][1];
+      }
+    }
+    workgroupBarrier();
+    for (var t = 0u; t < 32u; t++) {
+      let token = first_token + half * 32u + t;
+      let o = first_row + index;
       if (token < params.n_rows && o < params.rows) {
-        let at = params.out_begin + token * params.out_stride + o;
-        var sum = total[i][b / 4u][b % 4u];
+        var sum = 0.0;
+        if (t < 16u) {
+          sum = w_tile[t][index / 4u][index % 4u];
+        } else {
+          sum = x_tile[t - 16u][index / 4u][index % 4u];
+        }
         if (params.has_bias != 0u) {
           sum += bias[params.bias_begin + o];
         }
+        let at = params.out_begin + token * params.out_stride + o;
         if (params.add != 0u) {
           sum += out[at];
         }
