@@ -109,9 +109,17 @@ Deno.test("loadWeights() pads sizes that are no multiple of 4", async () => {
   disposeWeights(weights);
 });
 
-Deno.test("loadWeights() gives a GGUF file's weights the order of the safetensors", async () => {
-  for (const [gguf, directory] of [["f32.gguf", "safetensors_f32"], ["bf16.gguf", "safetensors_bf16"]] as const) {
-    const [a, b] = await Promise.all([gguf, directory].map(async (path) => {
+for (
+  const [form, directory] of [
+    ["f32.gguf", "safetensors_f32"],
+    ["bf16.gguf", "safetensors_bf16"],
+    ["torch_f16", "safetensors_f16"],
+    ["torch_bf16", "safetensors_bf16"],
+    ["torch_sharded", "safetensors_sharded"],
+  ] as const
+) {
+  Deno.test(`loadWeights() makes the same of ${form} and ${directory}`, async () => {
+    const [a, b] = await Promise.all([form, directory].map(async (path) => {
       const source = await denoSource(new URL(path, forms).pathname);
       const weights = await load(await openCheckpoint(source));
       source.close();
@@ -125,8 +133,8 @@ Deno.test("loadWeights() gives a GGUF file's weights the order of the safetensor
     assertEquals(await values(a.embedTokens), await values(b.embedTokens));
     disposeWeights(a);
     disposeWeights(b);
-  }
-});
+  });
+}
 
 Deno.test("loadWeights() gives interleaved biases the order of halves", async () => {
   const folder = new URL("../testdata/tiny/mqa_bias/", import.meta.url);
