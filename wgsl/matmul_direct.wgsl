@@ -80,10 +80,8 @@ fn main(
               subgroupBroadcast(mine.w, t),
             );
             for (var r = 0; r < ROWS; r++) { // @unroll
-              total[r][t] = fma(w[r].x, value.x, total[r][t]);
-              total[r][t] = fma(w[r].y, value.y, total[r][t]);
-              total[r][t] = fma(w[r].z, value.z, total[r][t]);
-              total[r][t] = fma(w[r].w, value.w, total[r][t]);
+              let sum = fma(w[r].y, value.y, fma(w[r].x, value.x, total[r][t]));
+              total[r][t] = fma(w[r].w, value.w, fma(w[r].z, value.z, sum));
             }
           }
         }
