@@ -56,46 +56,31 @@ export interface ModelConfig {
 const MOST = { vocab: 2 ** 22, hidden: 2 ** 17, intermediate: 2 ** 19, layers: 1024, heads: 1024, headDim: 512 };
 
 /** Fields that are read, here or with the rotary settings. */
-const READ = [
-  ...["architectures", "model_type", "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers"],
-  ...["num_attention_heads", "num_key_value_heads", "head_dim", "rms_norm_eps", "hidden_act"],
-  ...["max_position_embeddings", "tie_word_embeddings", "attention_bias", "mlp_bias", "bos_token_id", "eos_token_id"],
-  ...["torch_dtype", "dtype", "rope_theta", "rope_scaling", "rope_parameters", "partial_rotary_factor"],
-  "original_max_position_embeddings",
-];
+const READ = names(`
+  architectures model_type vocab_size hidden_size intermediate_size num_hidden_layers num_attention_heads
+  num_key_value_heads head_dim rms_norm_eps hidden_act max_position_embeddings tie_word_embeddings attention_bias
+  mlp_bias bos_token_id eos_token_id torch_dtype dtype rope_theta rope_scaling rope_parameters
+  partial_rotary_factor original_max_position_embeddings
+`);
 
 /** Fields that say nothing about inference: training, bookkeeping, defaults of generation. */
-const HARMLESS = [
-  ...["initializer_range", "attention_dropout", "hidden_dropout", "embd_pdrop", "resid_pdrop", "use_cache"],
-  ...[
-    "pretraining_tp",
-    "gradient_checkpointing",
-    "transformers_version",
-    "auto_map",
-    "name_or_path",
-    "tokenizer_class",
-  ],
-  ...["pad_token_id", "unk_token_id", "sep_token_id", "decoder_start_token_id", "max_sequence_length", "max_length"],
-  ...["min_length", "do_sample", "early_stopping", "num_beams", "num_beam_groups", "diversity_penalty", "temperature"],
-  ...["top_k", "top_p", "typical_p", "repetition_penalty", "length_penalty", "no_repeat_ngram_size"],
-  ...["encoder_no_repeat_ngram_size", "bad_words_ids", "num_return_sequences", "output_scores"],
-  ...["return_dict_in_generate", "remove_invalid_values", "return_dict", "output_hidden_states", "output_attentions"],
-  ...["torchscript", "use_bfloat16", "pruned_heads", "chunk_size_feed_forward", "id2label", "label2id", "num_labels"],
-  ...["problem_type", "finetuning_task", "task_specific_params", "prefix", "is_llama_config", "transformers.js_config"],
-  ...["unsloth_version", "unsloth_fixed", "use_flash_attention", "vocab_file", "model_max_length", "license"],
-];
+const HARMLESS = names(`
+  initializer_range attention_dropout hidden_dropout embd_pdrop resid_pdrop use_cache pretraining_tp
+  gradient_checkpointing transformers_version auto_map name_or_path tokenizer_class pad_token_id unk_token_id
+  sep_token_id decoder_start_token_id max_sequence_length max_length min_length do_sample early_stopping num_beams
+  num_beam_groups diversity_penalty temperature top_k top_p typical_p repetition_penalty length_penalty
+  no_repeat_ngram_size encoder_no_repeat_ngram_size bad_words_ids num_return_sequences output_scores
+  return_dict_in_generate remove_invalid_values return_dict output_hidden_states output_attentions torchscript
+  use_bfloat16 pruned_heads chunk_size_feed_forward id2label label2id num_labels problem_type finetuning_task
+  task_specific_params prefix is_llama_config transformers.js_config unsloth_version unsloth_fixed
+  use_flash_attention vocab_file model_max_length license
+`);
 
-/** Fields of Llama's relatives, with the value that changes nothing. */
-const NEUTRAL: Readonly<Record<string, unknown>> = {
-  attention_multiplier: undefined,
-  embedding_multiplier: 1,
-  residual_multiplier: 1,
-  logits_scaling: 1,
-  logit_scale: 1,
-  clip_qkv: undefined,
-  quantization_config: undefined,
-  sliding_window: undefined,
-};
+/** Fields of Llama's relatives, with the value that changes nothing, if there is one. */
+const NEUTRAL: ReadonlyMap<string, unknown> = new Map([
+  ...["embedding_multiplier", "residual_multiplier", "logits_scaling", "logit_scale"].map((name) => [name, 1] as const),
+  ...["attention_multiplier", "clip_qkv", "quantization_config", "sliding_window"].map((name) => [name, null] as const),
+]);
 
 /** Readers by architecture: a further one is an entry here and a forward pass. */
 const ARCHITECTURES: Readonly<Record<string, (fields: ConfigFields, rope: RopeSettings) => ModelConfig>> = {
@@ -213,11 +198,16 @@ function dtypeOf(fields: ConfigFields): ModelConfig["dtype"] {
 function refuseUnknown(fields: ConfigFields): void {
   for (const name of fields.names) {
     const value = fields.value(name);
-    if (READ.includes(name) || HARMLESS.includes(name) || name.startsWith("_") || value === false) continue;
-    if (Object.hasOwn(NEUTRAL, name)) {
-      if (value === NEUTRAL[name]) continue;
+    if (READ.has(name) || HARMLESS.has(name) || name.startsWith("_") || value === false) continue;
+    if (NEUTRAL.has(name)) {
+      if (value === NEUTRAL.get(name)) continue;
       fields.refuse(name, "which Skein does not compute", "UnknownField");
     }
     fields.refuse(name, "and Skein does not know this field; remove it if it is only a note", "UnknownField");
   }
+}
+
+/** The words of a list. */
+function names(list: string): ReadonlySet<string> {
+  return new Set(list.trim().split(/\s+/));
 }

@@ -27,14 +27,14 @@ export const GGUF_SPELLING: Readonly<Record<string, string>> = {
 };
 
 /** Keys of `llama.` that are read here or say nothing about inference. */
-const READ = [
+const READ: ReadonlySet<string> = new Set([
   ...Object.values(GGUF_SPELLING),
-  ...["llama.attention.value_length", "llama.rope.dimension_count", "llama.rope.scaling.type"],
-  ...["llama.rope.scaling.factor", "llama.rope.scaling.original_context_length", "llama.rope.scaling.finetuned"],
-  ...["llama.rope.scaling.attn_factor", "llama.rope.scaling.yarn_attn_factor", "llama.rope.scaling.yarn_beta_fast"],
-  ...["llama.rope.scaling.yarn_beta_slow", "llama.rope.scaling.yarn_log_multiplier", "llama.rope.scale_linear"],
-  ...["llama.tensor_data_layout", "llama.attention.causal"],
-];
+  ...["attention.value_length", "attention.causal", "rope.dimension_count", "rope.scale_linear", "tensor_data_layout"]
+    .map((key) => `llama.${key}`),
+  ...["type", "factor", "original_context_length", "finetuned", "attn_factor", "yarn_attn_factor", "yarn_beta_fast"]
+    .map((key) => `llama.rope.scaling.${key}`),
+  ...["yarn_beta_slow", "yarn_log_multiplier"].map((key) => `llama.rope.scaling.${key}`),
+]);
 
 /**
  * Fields of a config.json that say the same as the metadata.
@@ -56,7 +56,7 @@ export function ggufFields(
   };
   if (metadata["general.architecture"] !== "llama") refuse("general.architecture", `Skein runs "llama"`);
   for (const [key, value] of Object.entries(metadata)) {
-    if (key.startsWith("llama.") && !READ.includes(key) && value !== 0 && value !== false) {
+    if (key.startsWith("llama.") && !READ.has(key) && value !== 0 && value !== false) {
       refuse(key, "and Skein does not know this key");
     }
   }
