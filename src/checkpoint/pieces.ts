@@ -41,6 +41,9 @@ export interface Piece<T> {
   readonly contents: readonly PieceRows<T>[];
 }
 
+/** Ranges in a piece; each becomes commands that are submitted together, and those are limited too. */
+const MOST_RANGES = 1024;
+
 /** Unneeded bytes between two tensors that are cheaper to read than to skip. */
 const GAP = 65536;
 
@@ -58,7 +61,7 @@ export function planPieces<T extends RowRange>(ranges: readonly T[], most: numbe
       const begin = range.begin + firstRow * range.rowBytes;
       let piece = pieces.at(-1);
       const fits = piece !== undefined && piece.file === range.file && begin >= piece.end && begin - piece.end <= GAP &&
-        begin + range.rowBytes - piece.begin <= most;
+        begin + range.rowBytes - piece.begin <= most && piece.contents.length < MOST_RANGES;
       if (!fits) pieces.push(piece = { file: range.file, begin, end: begin, contents: [] });
       const offset = begin - piece!.begin;
       const rows = Math.min(range.rows - firstRow, Math.max(1, Math.floor((most - offset) / range.rowBytes)));

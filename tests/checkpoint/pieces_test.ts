@@ -27,6 +27,11 @@ Deno.test("planPieces() gives a row that is longer than a piece one of its own",
   assertEquals(pieces.map(({ begin, end }) => [begin, end]), [[0, 300], [300, 600]]);
 });
 
+Deno.test("planPieces() keeps the ranges of a piece few enough for one submit", () => {
+  const tiny = Array.from({ length: 3000 }, (_, i) => range("f", 4 * i, 4, 1));
+  assertEquals(planPieces(tiny, 1e6).map(({ contents }) => contents.length), [1024, 1024, 952]);
+});
+
 Deno.test("planPieces() holds every row once, in bounds, whatever the ranges", () => {
   const ranges = fc.array(
     fc.record({
