@@ -48,7 +48,7 @@ const fma: Kernel<"out", "n_workgroups" | "a" | "b", "ROUNDS"> = defineKernel({
 });
 
 /** Mean time of a recording's dispatches: the median and the best of several runs. Needs timestamps. */
-export async function measure(gpu: Gpu, recorder: Recorder, samples: number = 9): Promise<Times> {
+export async function measure(gpu: Gpu, recorder: Recorder, samples: number = 15): Promise<Times> {
   const means: number[] = [];
   for (let i = 0; i < samples; i++) {
     const times = await timeDispatches(gpu, recorder);
