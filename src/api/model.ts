@@ -22,6 +22,8 @@ export interface PromptOptions extends GenerateOptions {
 export interface ScoreOptions {
   /** As in `PromptOptions`; token ids are taken as they are. @default {true} */
   readonly addSpecialTokens?: boolean;
+  /** Only the log-probabilities of this many tokens, from the end; the head is not computed for others. Default: all. */
+  readonly last?: number;
   /** Aborting ends the work within one submit. */
   readonly signal?: AbortSignal;
   /** Told after each chunk how many tokens are done, of how many. */
@@ -32,7 +34,7 @@ export interface ScoreOptions {
 export interface Score {
   /** Token ids of the text, n of them. */
   readonly tokens: readonly number[];
-  /** logprobs[i] = ln p(tokens[i + 1] given the tokens before it): n - 1 numbers. */
+  /** logprobs[i] = ln p(tokens[i + 1] given the tokens before it): n - 1 numbers, or the last of them. */
   readonly logprobs: Float32Array;
   /** exp(-mean(logprobs)). */
   readonly perplexity: number;
@@ -157,8 +159,8 @@ export class Model {
    * Log-probabilities of a text's tokens.
    *
    * @param input Text, or token ids taken as they are; at least two tokens.
-   * @throws {CapacityError} If it is longer than the context.
-   * @throws {RangeError} If there are fewer than two tokens.
+   * @throws {CapacityError} If all tokens but the last, which is only predicted, do not fit in the context.
+   * @throws {RangeError} If there are fewer than two tokens, or an option is out of range.
    */
   async score(input: string | ArrayLike<number>, options: ScoreOptions = {}): Promise<Score> {
     this.#requireAlive();
@@ -167,9 +169,15 @@ export class Model {
       typeof input === "string" ? this.tokenizer.encode(input, { addSpecialTokens }) : input,
     );
     if (tokens.length < 2) throw new RangeError(`Cannot score ${tokens.length} tokens: at least 2 are needed`);
+    const { last = tokens.length - 1 } = options;
+    if (!Number.isInteger(last) || last < 1 || last >= tokens.length) {
+      throw new RangeError(
+        `Cannot score the last ${last} of ${tokens.length} tokens: expected 1 to ${tokens.length - 1}`,
+      );
+    }
     const sequence = new Sequence(this.#parts.runtime);
     try {
-      const logprobs = await sequence.score(tokens, signal, (done) => onProgress?.(done, tokens.length));
+      const logprobs = await sequence.score(tokens, last, signal, (done) => onProgress?.(done, tokens.length));
       this.#lastKvBytes = sequence.kvBytes;
       const mean = logprobs.reduce((sum, value) => sum + value, 0) / logprobs.length;
       return { tokens, logprobs, perplexity: Math.exp(-mean) };

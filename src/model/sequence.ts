@@ -110,12 +110,7 @@ export class Sequence {
         { requested: total, available: contextLength, unit: "tokens" },
       );
     }
-    for (let i = 0; i < ids.length; i++) {
-      const id = ids[i]!;
-      if (!Number.isInteger(id) || id < 0 || id >= config.vocabSize) {
-        throw new RangeError(`Token id ${id} at index ${i} is not in the vocabulary of ${config.vocabSize}`);
-      }
-    }
+    requireIds(ids, config.vocabSize);
     for (let i = 0; i < ids.length; i++) this.#tokens.push(ids[i]!);
   }
 
@@ -172,33 +167,45 @@ export class Sequence {
   }
 
   /**
-   * Log-probabilities of each token but the first, given those before it, of a sequence that starts here.
+   * Log-probabilities of tokens, each given those before it, of a sequence that starts here.
    *
-   * @param ids At least two tokens; the sequence must be empty.
-   * @returns ln p(ids[i + 1] | ids[0..i]), length n - 1.
+   * @param ids n tokens, at least two; the sequence must be empty. The last one is only predicted, so that the context
+   * need not have room for it.
+   * @param last How many log-probabilities are wanted, from the end: at most n - 1.
+   * @returns ln p(ids[i + 1] | ids[0..i]) for the last values of i: (last) f32.
    */
-  score(ids: ArrayLike<number>, signal?: AbortSignal, onProgress?: (done: number) => void): Promise<Float32Array> {
-    const { gpu, llama } = this.#runtime;
-    this.append(ids);
-    const targets = Uint32Array.from({ length: ids.length }, (_, i) => ids[i + 1] ?? 0);
-    const scores = new Float32Array(ids.length - 1);
+  score(
+    ids: ArrayLike<number>,
+    last: number,
+    signal?: AbortSignal,
+    onProgress?: (done: number) => void,
+  ): Promise<Float32Array> {
+    const { gpu, llama, config: { vocabSize } } = this.#runtime;
+    requireIds(ids, vocabSize);
+    this.append(Array.from(ids).slice(0, -1));
+    const first = ids.length - 1 - last;
+    const targets = Uint32Array.from(ids).subarray(1);
+    const scores = new Float32Array(last);
     return this.#runtime.exclusive(async () => {
-      this.#cache.reserve(ids.length);
+      this.#cache.reserve(ids.length - 1);
       await this.#prefill(signal, async (recorder, begin, count) => {
         gpu.upload(llama.scratch.targets, targets.subarray(begin, begin + count));
-        const wanted = Math.min(count, scores.length - begin);
-        for (let row = 0; row < wanted; row += LOGIT_ROWS) {
-          const nRows = Math.min(LOGIT_ROWS, wanted - row);
+        const firstRow = Math.min(count, Math.max(0, first - begin));
+        for (let row = firstRow; row < count; row += LOGIT_ROWS) {
+          const nRows = Math.min(LOGIT_ROWS, count - row);
           llama.logits(recorder, row, nRows);
           const { logits, targets, logprobs: out } = llama.scratch;
-          logprobs(recorder, { logits, targets, out, nRows, first: row, vocabSize: this.#runtime.config.vocabSize });
+          logprobs(recorder, { logits, targets, out, nRows, first: row, vocabSize });
         }
         await gpu.run(recorder, signal);
-        if (wanted > 0) {
-          scores.set(new Float32Array((await gpu.read(llama.scratch.logprobs, 0, wanted * 4)).buffer), begin);
+        if (firstRow < count) {
+          const bytes = await gpu.read(llama.scratch.logprobs, firstRow * 4, (count - firstRow) * 4);
+          scores.set(new Float32Array(bytes.buffer), begin + firstRow - first);
         }
         onProgress?.(begin + count);
       });
+      const failed = scores.findIndex((score) => Number.isNaN(score));
+      if (failed >= 0) throw notFinite(first + failed + 1);
       return scores;
     });
   }
@@ -300,16 +307,25 @@ export class Sequence {
       tokens: async () => {
         const words = new Uint32Array((await readback.fetch()).buffer);
         await gpu.settle();
-        if (words[1] === DONE_NOT_FINITE) {
-          throw new ShaderError(
-            "logits",
-            `Logits are not finite after ${
-              words[0]
-            } tokens: the weights hold NaN or Inf, or the adapter computes wrongly`,
-          );
-        }
+        if (words[1] === DONE_NOT_FINITE) throw notFinite(words[0]!);
         return Array.from({ length: count }, (_, i) => words[8 + ((first + i) % RING)]!);
       },
     };
   }
+}
+
+function requireIds(ids: ArrayLike<number>, vocabSize: number): void {
+  for (let i = 0; i < ids.length; i++) {
+    const id = ids[i]!;
+    if (!Number.isInteger(id) || id < 0 || id >= vocabSize) {
+      throw new RangeError(`Token id ${id} at index ${i} is not in the vocabulary of ${vocabSize}`);
+    }
+  }
+}
+
+function notFinite(nTokens: number): ShaderError {
+  return new ShaderError(
+    "logits",
+    `Logits are not finite after ${nTokens} tokens: the weights hold NaN or Inf, or the adapter computes wrongly`,
+  );
 }

@@ -118,7 +118,10 @@ Deno.test("a generation streams its text, and cancelling the stream ends it", as
 });
 
 Deno.test("chunks of any size give the same logits", async () => {
-  const text = (await Deno.readTextFile(new URL("../testdata/pg19/keith_of_the_border.txt", import.meta.url))).slice(0, 2500);
+  const text = (await Deno.readTextFile(new URL("../testdata/pg19/keith_of_the_border.txt", import.meta.url))).slice(
+    0,
+    2500,
+  );
   let expected: Float32Array | undefined;
   for (const prefillChunk of [512, 64, 7, 1]) {
     using model = await loadModel(folder, { weights: "f32", kvCache: "f32", prefillChunk, contextLength: 1024 });
@@ -146,4 +149,20 @@ Deno.test("what is disposed or empty says so", async () => {
   model.dispose();
   assertThrows(() => model.createSession(), TypeError, "disposed");
   assertThrows(() => session.generate(), TypeError, "disposed");
+});
+
+Deno.test("score() of the last tokens gives the end of the whole score", async () => {
+  using model = await open(300);
+  const tokens = Array.from({ length: 301 }, (_, i) => 3 + (i * 37) % 4000);
+  const all = await model.score(tokens);
+  assertEquals(all.logprobs.length, 300);
+  for (const last of [1, 44, 200, 300]) {
+    const { logprobs } = await model.score(tokens, { last });
+    assertEquals(logprobs.length, last);
+    // One row of logits is made by another kernel than many, so that the last bits differ.
+    for (let i = 1; i <= last; i++) assert(Math.abs(logprobs.at(-i)! - all.logprobs.at(-i)!) < 1e-4);
+  }
+  await assertRejects(() => model.score(tokens, { last: 301 }), RangeError, "the last 301 of 301 tokens");
+  await assertRejects(() => model.score([...tokens, 5]), CapacityError, "301 tokens");
+  await assertRejects(() => model.score([5, 4096]), RangeError, "Token id 4096 at index 1");
 });
