@@ -11,7 +11,7 @@
 // A row's result does not depend on the rows beside it: tiles lie at multiples of 8, and a tile that the row cannot see
 // leaves it unchanged to the bit.
 //
-// Grid: x = blocks of 8 * ROWS rows, y = KV heads.
+// Grid: x = blocks of 8 * ROWS rows, y = KV heads. Long chunks take several dispatches, each of some blocks.
 // Prelude: ROWS, GROUP_SIZE (n_heads / n_kv_heads), N_HEADS, HEAD_DIM4 (head_dim / 4).
 // Joined after a kv_* file of formats/ and shared/online_softmax.wgsl.
 
@@ -19,7 +19,9 @@ struct Params {
   n_tokens: u32,
   capacity: u32,  // tokens that the cache has room for
   scale: f32,  // of the scores, times log2(e)
-  mean_kv_len: u32,  // for the host
+  first_block: u32,  // of the chunk's blocks of rows
+  n_blocks: u32,  // for the host
+  kv_len: u32,  // for the host: a bound of the keys that the last row sees
 }
 
 @group(0) @binding(0) var<storage, read> q: array<vec4f>;  // (n_tokens, N_HEADS, head_dim)
@@ -37,7 +39,7 @@ fn main(
 ) {
   // Early blocks see few keys and late ones many. A software adapter gives each thread a run of blocks, so that short
   // and long ones have to alternate.
-  let block = select(groups.x - 1u - group.x / 2u, group.x / 2u, group.x % 2u == 0u);
+  let block = params.first_block + select(groups.x - 1u - group.x / 2u, group.x / 2u, group.x % 2u == 0u);
   let n_rows = params.n_tokens * GROUP_SIZE;
   let block_end = min((block + 1u) * 8u * ROWS, n_rows);
   let position = state[0];

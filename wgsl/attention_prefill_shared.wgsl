@@ -10,7 +10,8 @@
 // A row's result does not depend on the rows beside it: tiles lie at multiples of 64, and a tile that the row cannot
 // see leaves it unchanged to the bit.
 //
-// Grid: x = blocks of 64 rows, those with most keys first; y = KV heads.
+// Grid: x = blocks of 64 rows, those with most keys first; y = KV heads. Long chunks take several dispatches, each of
+// some blocks.
 // Prelude: GROUP_SIZE (n_heads / n_kv_heads), N_HEADS, HEAD_DIM4 (head_dim / 4), PARTS (ceil(HEAD_DIM4 / 16)).
 // Joined after a kv_* file of formats/ and shared/online_softmax.wgsl.
 
@@ -18,7 +19,9 @@ struct Params {
   n_tokens: u32,
   capacity: u32,  // tokens that the cache has room for
   scale: f32,  // of the scores, times log2(e)
-  mean_kv_len: u32,  // for the host
+  first_block: u32,  // of the chunk's blocks of rows
+  n_blocks: u32,  // for the host
+  kv_len: u32,  // for the host: a bound of the keys that the last row sees
 }
 
 @group(0) @binding(0) var<storage, read> q: array<vec4f>;  // (n_tokens, N_HEADS, head_dim)
@@ -51,7 +54,7 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let first_row = (groups.x - 1u - group.x) * TILE;
+  let first_row = (params.first_block + groups.x - 1u - group.x) * TILE;
   let n_rows = params.n_tokens * GROUP_SIZE;
   let position = state[0];
   let kv_len = position + (min(first_row + TILE, n_rows) - 1u) / GROUP_SIZE + 1u;

@@ -10,7 +10,7 @@ import * as wgsl from "../../wgsl/mod.ts";
 import { kvFamily, type KvFormat } from "./kv_formats.ts";
 
 type Inputs = "q" | "k" | "v" | "state";
-type PrefillParams = "n_tokens" | "capacity" | "scale" | "mean_kv_len";
+type PrefillParams = "n_tokens" | "capacity" | "scale" | "first_block" | "n_blocks" | "kv_len";
 type DecodeParams = "n_splits" | "capacity" | "scale";
 type ShapeNames = "GROUP_SIZE" | "N_HEADS" | "HEAD_DIM4";
 
@@ -23,11 +23,20 @@ const SHAPE_NAMES = ["GROUP_SIZE", "N_HEADS", "HEAD_DIM4"] as const;
  */
 const SPLIT = { direct: 128, shared: 256 } as const;
 
+/** Query rows of a workgroup of the shared variant. */
+const SHARED_ROWS = 64;
+
+/**
+ * Multiply-adds that one dispatch of prefill may take: some 50 ms. The rest of a chunk goes to further dispatches, so
+ * that a submit of a long context ends soon.
+ */
+const DISPATCH_COST = { direct: 5e8, shared: 2e11 } as const;
+
+type Variant = keyof typeof SPLIT;
 type PrefillKernel = Kernel<Inputs | "out", PrefillParams, ShapeNames | "ROWS" | "PARTS">;
 type DecodeKernel = Kernel<Inputs | "partials", DecodeParams, ShapeNames | "SPLIT" | "HEADS" | "PARTS" | "STRIPS">;
 
-/** Direct kernels hold 8 * ROWS query rows in a workgroup, shared ones 64. */
-function prefillFamily(variant: keyof typeof SPLIT, text: string): Readonly<Record<KvFormat, PrefillKernel>> {
+function prefillFamily(variant: Variant, text: string): Readonly<Record<KvFormat, PrefillKernel>> {
   const direct = variant === "direct";
   return kvFamily((format, source) =>
     defineKernel({
@@ -35,18 +44,21 @@ function prefillFamily(variant: keyof typeof SPLIT, text: string): Readonly<Reco
       source: [source, wgsl.shared_online_softmax, text],
       constants: [...SHAPE_NAMES, direct ? "ROWS" : "PARTS"],
       bindings: { ...INPUTS, out: "read_write" },
-      params: { n_tokens: "u32", capacity: "u32", scale: "f32", mean_kv_len: "u32" },
+      params: { n_tokens: "u32", capacity: "u32", scale: "f32", first_block: "u32", n_blocks: "u32", kv_len: "u32" },
       subgroups: direct,
-      workgroups: ({ n_tokens }, { ROWS, GROUP_SIZE, N_HEADS }) => [
-        Math.ceil(n_tokens * GROUP_SIZE / (direct ? 8 * ROWS : 64)),
-        N_HEADS / GROUP_SIZE,
-      ],
-      cost: prefillCost,
+      workgroups: ({ n_blocks }, { GROUP_SIZE, N_HEADS }) => [n_blocks, N_HEADS / GROUP_SIZE],
+      cost: ({ n_blocks, kv_len }, { ROWS, GROUP_SIZE, N_HEADS, HEAD_DIM4 }) =>
+        n_blocks * (direct ? 8 * ROWS : SHARED_ROWS) * (N_HEADS / GROUP_SIZE) * pairCost(HEAD_DIM4) * kv_len,
     })
   );
 }
 
-function decodeFamily(variant: keyof typeof SPLIT, text: string): Readonly<Record<KvFormat, DecodeKernel>> {
+/** Multiply-adds for one query and one key: a product of headDim for the score and another for the output. */
+function pairCost(headDim4: number): number {
+  return 8 * headDim4;
+}
+
+function decodeFamily(variant: Variant, text: string): Readonly<Record<KvFormat, DecodeKernel>> {
   const direct = variant === "direct";
   return kvFamily((format, source) =>
     defineKernel({
@@ -57,7 +69,7 @@ function decodeFamily(variant: keyof typeof SPLIT, text: string): Readonly<Recor
       params: { n_splits: "u32", capacity: "u32", scale: "f32" },
       subgroups: direct,
       workgroups: ({ n_splits }, { HEADS, N_HEADS }) => [N_HEADS / HEADS, n_splits],
-      cost: decodeCost,
+      cost: ({ n_splits }, { SPLIT, N_HEADS, HEAD_DIM4 }) => n_splits * SPLIT * N_HEADS * pairCost(HEAD_DIM4),
     })
   );
 }
@@ -70,21 +82,6 @@ const decode = {
   direct: decodeFamily("direct", wgsl.attention_decode_direct),
   shared: decodeFamily("shared", wgsl.attention_decode_shared),
 };
-
-/** Two products of headDim multiply-adds for each pair of a query and a key. */
-function prefillCost(
-  { n_tokens, mean_kv_len }: Record<PrefillParams, number>,
-  { N_HEADS, HEAD_DIM4 }: Record<ShapeNames, number>,
-): number {
-  return 8 * n_tokens * mean_kv_len * N_HEADS * HEAD_DIM4;
-}
-
-function decodeCost(
-  { n_splits }: Record<DecodeParams, number>,
-  { SPLIT, N_HEADS, HEAD_DIM4 }: Record<ShapeNames | "SPLIT", number>,
-): number {
-  return 8 * n_splits * SPLIT * N_HEADS * HEAD_DIM4;
-}
 
 const merge: Kernel<
   "partials" | "state" | "out",
@@ -146,30 +143,49 @@ export function attentionPartialsShape(
 
 /** Records attention of a chunk: row t sees keys 0 to state[0] + t. One token is split over its keys, more are not. */
 export function attention(recorder: Recorder, operands: Attention): void {
-  const { q, k, v, state, partials, out, nTokens, maxKvLength, capacity, cacheFormat } = operands;
-  const { nHeads, nKvHeads, headDim } = operands;
   const { isSoftware, subgroups, subgroupSize } = recorder.traits;
   const variant = isSoftware && subgroups && subgroupSize >= 8 ? "direct" : "shared";
-  const quads = headDim / 4;
-  const shape = { GROUP_SIZE: nHeads / nKvHeads, N_HEADS: nHeads, HEAD_DIM4: quads };
-  const scale = operands.scale * Math.LOG2E;
-  if (nTokens > 1) {
-    const params = { n_tokens: nTokens, capacity, scale, mean_kv_len: Math.ceil(maxKvLength - nTokens / 2) };
-    recorder.dispatch(prefill[variant][cacheFormat], { q, k, v, state, out }, params, {
-      ...shape,
-      // One row more doubles the time that a software adapter takes to compile the kernel.
-      ROWS: headDim <= 64 ? 2 : 1,
-      PARTS: Math.ceil(quads / 16),
-    });
-    return;
+  if (operands.nTokens > 1) recordPrefill(recorder, variant, operands);
+  else recordDecode(recorder, variant, operands);
+}
+
+function shapeOf({ nHeads, nKvHeads, headDim }: AttentionHeads): Record<ShapeNames, number> {
+  return { GROUP_SIZE: nHeads / nKvHeads, N_HEADS: nHeads, HEAD_DIM4: headDim / 4 };
+}
+
+function recordPrefill(recorder: Recorder, variant: Variant, operands: Attention): void {
+  const { q, k, v, state, out, nTokens, maxKvLength, capacity, cacheFormat, nHeads, nKvHeads, headDim } = operands;
+  const groupSize = nHeads / nKvHeads;
+  // A second row halves the loads, and trebles the time that a software adapter takes to compile the kernel.
+  const ROWS = headDim <= 128 ? 2 : 1;
+  const blockRows = variant === "direct" ? 8 * ROWS : SHARED_ROWS;
+  const nBlocks = Math.ceil(nTokens * groupSize / blockRows);
+  const blockCost = blockRows * nKvHeads * pairCost(headDim / 4) * maxKvLength;
+  const most = Math.max(1, Math.floor(DISPATCH_COST[variant] / blockCost));
+  for (let first_block = 0; first_block < nBlocks; first_block += most) {
+    const n_blocks = Math.min(most, nBlocks - first_block);
+    const nSeen = Math.min(nTokens, Math.ceil((first_block + n_blocks) * blockRows / groupSize));
+    const params = { n_tokens: nTokens, capacity, scale: operands.scale * Math.LOG2E, first_block, n_blocks };
+    recorder.dispatch(
+      prefill[variant][cacheFormat],
+      { q, k, v, state, out },
+      { ...params, kv_len: maxKvLength - nTokens + nSeen },
+      { ...shapeOf(operands), ROWS, PARTS: Math.ceil(headDim / 64) },
+    );
   }
+}
+
+function recordDecode(recorder: Recorder, variant: Variant, operands: Attention): void {
+  const { q, k, v, state, partials, out, maxKvLength, capacity, cacheFormat, nHeads, nKvHeads, headDim } = operands;
   const n_splits = Math.ceil(maxKvLength / SPLIT[variant]);
+  const quads = headDim / 4;
   const PARTS = Math.ceil(quads / 8);
   const most = variant === "direct" ? Math.floor(32 / PARTS) : Math.min(4, Math.floor(16 / PARTS));
   const STRIPS = variant === "direct" ? 1 : Math.floor(256 / quads);
-  recorder.dispatch(decode[variant][cacheFormat], { q, k, v, state, partials }, { n_splits, capacity, scale }, {
-    ...shape,
-    ...{ SPLIT: SPLIT[variant], HEADS: headsAtOnce(shape.GROUP_SIZE, most), PARTS, STRIPS },
+  const params = { n_splits, capacity, scale: operands.scale * Math.LOG2E };
+  recorder.dispatch(decode[variant][cacheFormat], { q, k, v, state, partials }, params, {
+    ...shapeOf(operands),
+    ...{ SPLIT: SPLIT[variant], HEADS: headsAtOnce(nHeads / nKvHeads, most), PARTS, STRIPS },
   });
   recorder.dispatch(merge, { partials, state, out }, { n_splits }, {
     ...{ N_HEADS: nHeads, HEAD_DIM4: quads, SPLIT: SPLIT[variant], STRIPS },
