@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { Gpu } from "../../src/gpu/device.ts";
 import { checkedRopeTable, packFrequencies, ropeTable, uploadRopeTable } from "../../src/kernels/rope_table.ts";
 import { ropeFrequencies, type RopeScaling } from "../../src/model/rope.ts";
 import { yarnTable as twin } from "../reference/yarn_table.ts";
@@ -82,4 +83,15 @@ Deno.test("uploadRopeTable() puts the host's rows where the kernel would", async
   assertEquals(maxError(rows.subarray(0, 10 * 128), new Float64Array(10 * 128)), 0);
   const exact = twin(frequencies.invFreq, frequencies.attentionFactor, 10, nPositions);
   assert(maxError(rows.subarray(10 * 128), exact) <= 2e-7);
+});
+
+Deno.test("checkedRopeTable() uploads the host's rows where the kernel is not good enough", async () => {
+  using other = await Gpu.request();
+  const plain = ropeFrequencies({ type: "none" }, { rotaryDim: 64, ropeTheta: 1e4 });
+  // The twin takes these frequencies as they are and the kernel blends its own, so that the two disagree.
+  const frequencies = { ...plain, invFreq: plain.invFreq.map((frequency) => frequency * 1.00001) };
+  using table = other.createTensor("table", "f32", [100, 32, 2]);
+  assertEquals(await checkedRopeTable(other, { frequencies, table, firstPosition: 0, nPositions: 100 }), "host");
+  const rows = new Float32Array((await other.read(table)).buffer);
+  assert(maxError(rows, twin(frequencies.invFreq, 1, 0, 100)) <= 1e-7);
 });
