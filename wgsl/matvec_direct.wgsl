@@ -10,8 +10,8 @@
 // Mesa's llvmpipe makes every load a scalar loop over lanes, about 100 cycles for a vec4 in eight lanes, whatever the
 // address. So loads are counted, not bytes: lane i loads the i-th vec4 of the group's x, once for all rows, and
 // broadcasts, one instruction each, spread it; and all loads of weights come before their use, so that several cache
-// misses are under way at once. What lost: every lane loading x (a third slower), one or two rows an invocation (half
-// as fast), lanes along k instead of rows (a quarter as fast).
+// misses are under way at once. What lost: every lane loading x (a third slower), one row an invocation (half as fast),
+// six or eight (no faster, twice as long to compile), lanes along k instead of rows (a quarter as fast).
 
 struct Params {
   rows: u32,

@@ -159,7 +159,7 @@ export function matmul(recorder: Recorder, operands: Matmul): void {
     const constants = { ...formatConstants(format), TAIL: columns % GROUP !== 0, ODD: groups % 2 !== 0 };
     const manyParams = { ...params, n_rows: nRows, out_stride: outStride };
     if (direct) {
-      if (nRows === 1) recorder.dispatch(matvecDirect[format], buffers, params, { ...constants, ROWS: 8, TOUCHES: 2 });
+      if (nRows === 1) recorder.dispatch(matvecDirect[format], buffers, params, { ...constants, ROWS: 4, TOUCHES: 1 });
       else recorder.dispatch(matmulDirect[format], buffers, manyParams, { ...constants, ROWS: 3 });
     } else if (nRows === 1) {
       const lanes = lanesFor(groups * constants.LOADS);
