@@ -10,7 +10,7 @@ import type { Tensor } from "../src/gpu/tensor.ts";
 import { attention, type AttentionHeads, attentionPartialsShape } from "../src/kernels/attention.ts";
 import type { KvFormat } from "../src/kernels/kv_formats.ts";
 import { ropeKv } from "../src/kernels/rope_kv.ts";
-import { type Ceilings, measure, measureCeilings } from "./ceilings.ts";
+import { type Ceilings, measure, measureCeilings, type Times } from "./ceilings.ts";
 import type { KernelRow } from "./kernels.ts";
 
 /** Heads of a model. */
@@ -138,6 +138,13 @@ export async function measureAttention(gpu: Gpu, ceilings: Ceilings): Promise<Ke
   return rows;
 }
 
+/** Times of all dispatches of one layer together: the parts of a long chunk, or a token's splits and their merge. */
+async function measureWhole(gpu: Gpu, recorder: Recorder): Promise<Times> {
+  const { ms, bestMs } = await measure(gpu, recorder);
+  const n = recorder.steps.length;
+  return { ms: n * ms, bestMs: n * bestMs };
+}
+
 async function measurePrefill(
   gpu: Gpu,
   ceilings: Ceilings,
@@ -148,7 +155,7 @@ async function measurePrefill(
   const nTokens = gpu.isSoftware && model.nHeads > 16 ? 128 : 512;
   using layer = new Layer(gpu, model, format, position, nTokens);
   const recorder = layer.attention();
-  const times = await measure(gpu, recorder);
+  const times = await measureWhole(gpu, recorder);
   const gflopPerS = layer.flops / times.bestMs / 1e6;
   return {
     kernel: labelOf(recorder),
@@ -168,9 +175,7 @@ async function measureDecode(
 ): Promise<KernelRow> {
   using layer = new Layer(gpu, model, format, length - 1, 1);
   const recorder = layer.attention();
-  // The mean is over two dispatches, the split and the merge; both belong to the token.
-  const mean = await measure(gpu, recorder);
-  const times = { ms: 2 * mean.ms, bestMs: 2 * mean.bestMs };
+  const times = await measureWhole(gpu, recorder);
   const gbPerS = layer.kvBytes / times.bestMs / 1e6;
   return {
     kernel: `${labelOf(recorder)} and attention_merge`,

@@ -45,7 +45,7 @@ async function run(
   using values = cached("v", v);
   using queries = upload("q", q, [nTokens, nHeads, headDim]);
   using state = gpu.tensorOf("state", "u32", [8], new Uint32Array([position, 0, 0, 0, 0, 0, 0, 0]));
-  using partials = gpu.createTensor("partials", "f32", attentionPartialsShape(shape, Math.min(maxKvLength, 1e4)));
+  using partials = gpu.createTensor("partials", "f32", attentionPartialsShape(shape, Math.min(maxKvLength, 1e5)));
   using out = gpu.createTensor("out", "f32", [nTokens, nHeads, headDim]);
   attention(recorder, {
     ...{ q: queries, k: keys, v: values, state, partials, out, nTokens, maxKvLength, capacity, cacheFormat },
@@ -60,6 +60,8 @@ type Shape = readonly [nTokens: number, nHeads: number, nKvHeads: number, headDi
 const shapes: readonly Shape[] = [
   [1, 9, 3, 64, 0],
   [1, 9, 3, 64, 1024],
+  [1, 3, 1, 64, 5000],
+  [1, 1, 1, 16, 70000],
   [1, 4, 4, 128, 300],
   [1, 8, 1, 80, 127],
   [1, 32, 4, 96, 128],
@@ -69,6 +71,7 @@ const shapes: readonly Shape[] = [
   [97, 9, 3, 64, 0],
   [97, 9, 3, 64, 131],
   [1025, 1, 1, 32, 0],
+  [3, 1, 1, 16, 66000],
   [97, 4, 4, 128, 5],
   [33, 8, 1, 80, 64],
   [40, 8, 2, 96, 7],
