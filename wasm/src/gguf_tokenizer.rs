@@ -5,17 +5,12 @@ use crate::component::shown;
 use crate::decoding::Decoding;
 use crate::error::{quote, CoreError, Result};
 use crate::gguf_value::Vocabulary;
-use crate::pre_tokenization::{PreTokenization, GPT2_PATTERN};
+use crate::pre_tokenization::{PreTokenization, GPT2_PATTERN, LLAMA3_PATTERN, QWEN2_PATTERN};
 use crate::spm::{add_special, bpe_model, parts, Piece, PieceKind, PrefixSpace};
 use crate::tokenizer::{Frame, Parts, Tokenizer};
 use crate::vocabulary::{bpe, BpeOptions};
 use serde_json::{Map, Value};
 
-/// Llama 3's split.
-const LLAMA3_PATTERN: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-/// Qwen 2's: as Llama 3's, with single digits.
-const QWEN2_PATTERN: &str =
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 /// What llama.cpp splits by where a file names nothing.
 const DEFAULT_PATTERNS: [&str; 4] = [
     r"[\p{P}\$\+<=>\^~\|]+",

@@ -14,6 +14,7 @@
 )]
 
 pub mod charsmap;
+pub mod chunking;
 pub mod component;
 pub mod decoding;
 pub mod error;

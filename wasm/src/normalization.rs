@@ -50,6 +50,11 @@ impl Normalization {
         Self { steps, failure: Mutex::new(None) }
     }
 
+    /// The steps, in order.
+    pub fn steps(&self) -> &[NormalizerStep] {
+        &self.steps
+    }
+
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()

@@ -38,6 +38,11 @@ impl BoundedRegex {
         Ok(Self { regex })
     }
 
+    /// The expression as it was written.
+    pub fn as_str(&self) -> &str {
+        self.regex.as_str()
+    }
+
     /// Splits a text at the matches, or with `invert` at what lies between them.
     pub fn split(
         &self,

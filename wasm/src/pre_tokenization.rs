@@ -15,6 +15,12 @@ use tokenizers::{PreTokenizedString, PreTokenizer, SplitDelimiterBehavior};
 /// (<https://github.com/openai/gpt-2/blob/master/src/encoder.py>).
 pub const GPT2_PATTERN: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 
+/// Llama 3's split.
+pub const LLAMA3_PATTERN: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+/// Qwen 2's split: as Llama 3's, with single digits.
+pub const QWEN2_PATTERN: &str =
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
 /// One pre-tokenizer.
 #[derive(Debug)]
 pub enum PreTokenizerStep {
@@ -53,6 +59,11 @@ impl PreTokenization {
     /// Chains steps.
     pub fn new(steps: Vec<PreTokenizerStep>) -> Self {
         Self { steps }
+    }
+
+    /// The steps, in order.
+    pub fn steps(&self) -> &[PreTokenizerStep] {
+        &self.steps
     }
 
     /// Splits by each expression in turn, then spells bytes as characters.

@@ -1,5 +1,6 @@
 //! Text to token ids and back.
 
+use crate::chunking::Chunking;
 use crate::component::library_error;
 use crate::decoding::Decoding;
 use crate::error::{quote, CoreError, Result};
@@ -11,8 +12,10 @@ use tokenizers::models::ModelWrapper;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{AddedToken, Model, TokenizerImpl};
 
-/// Longest text that is encoded at once. The library keeps some 30 bytes beside every byte of text.
-pub const MAX_TEXT_BYTES: usize = 16 << 20;
+/// Longest text that is encoded.
+pub const MAX_TEXT_BYTES: usize = 64 << 20;
+/// Longest part of a text that is encoded at once, for which the library takes some 300 MB.
+const MAX_CHUNK_BYTES: usize = 4 << 20;
 
 /// The library's tokenizer over our checked parts. Its post-processor stays unused: `Frame` does that work.
 type Engine = TokenizerImpl<ModelWrapper, Normalization, PreTokenization, ByteLevel, Decoding>;
@@ -85,6 +88,7 @@ impl Parts {
 /// A tokenizer.
 pub struct Tokenizer {
     engine: Engine,
+    chunking: Chunking,
     frame: Frame,
     special_ids: HashSet<u32>,
     vocab_size: u32,
@@ -97,6 +101,7 @@ impl Tokenizer {
     /// Puts a tokenizer together and checks that every id is what its file says.
     pub fn new(parts: Parts) -> Result<Self> {
         let mut vocab_size = parts.model.size;
+        let chunking = Chunking::new(&parts.normalization, &parts.pre_tokenization, &parts.model.model, &parts.added);
         let mut engine = Engine::new(parts.model.model);
         if !parts.normalization.is_empty() {
             engine
@@ -133,6 +138,7 @@ impl Tokenizer {
         }
         let tokenizer = Self {
             engine,
+            chunking,
             frame: parts.frame,
             special_ids,
             vocab_size,
@@ -156,13 +162,36 @@ impl Tokenizer {
         if text.len() > MAX_TEXT_BYTES {
             return Err(CoreError::TooLarge(format!("Text is above {MAX_TEXT_BYTES} bytes of UTF-8: {}", text.len())));
         }
-        let encoding = self.engine.encode_fast(text, false);
+        let mut ids = Vec::new();
+        if add_special_tokens {
+            ids.extend(&self.frame.before);
+        }
+        for chunk in self.chunking.split(text) {
+            self.encode_chunk(chunk, &mut ids)?;
+        }
+        if add_special_tokens {
+            ids.extend(&self.frame.after);
+        }
+        Ok(ids)
+    }
+
+    fn encode_chunk(&self, chunk: &str, ids: &mut Vec<u32>) -> Result<()> {
+        if chunk.len() > MAX_CHUNK_BYTES {
+            return Err(CoreError::TooLarge(format!(
+                "Text has more than {MAX_CHUNK_BYTES} bytes of UTF-8 without a place to cut it between words: {}",
+                chunk.len()
+            )));
+        }
+        let encoding = self.engine.encode_fast(chunk, false);
         self.check_failure()?;
         let encoding = encoding.map_err(|error| library_error("Cannot encode this text", error))?;
-        if !add_special_tokens {
-            return Ok(encoding.get_ids().to_vec());
-        }
-        Ok([&self.frame.before, encoding.get_ids(), &self.frame.after].concat())
+        ids.extend(encoding.get_ids());
+        Ok(())
+    }
+
+    /// How long texts are cut up.
+    pub fn chunking(&self) -> Chunking {
+        self.chunking
     }
 
     /// The text of some ids.

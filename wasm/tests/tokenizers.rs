@@ -1,50 +1,13 @@
-//! Tokenizers: hostile files, and decoding one token at a time.
+//! Tokenizers: the seeds of the fuzz targets, hostile files and configs.
 
+mod building;
 mod reading;
 
+use building::{build, build_with, document, seed, seeds};
 use proptest::prelude::*;
 use reading::{parse, table};
 use serde_json::{json, Value};
-use skein_core::stream::DecodeStream;
-use skein_core::tokenizer::Tokenizer;
 use skein_core::{index, sentencepiece, tokenizer_json};
-use std::path::PathBuf;
-use std::rc::Rc;
-
-fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
-    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    files.map(|path| (path.display().to_string(), std::fs::read(path).unwrap())).collect()
-}
-
-fn seed(target: &str, name: &str) -> Vec<u8> {
-    seeds(target).into_iter().find(|(path, _)| path.ends_with(name)).expect(name).1
-}
-
-fn build(document: &Value) -> Result<Tokenizer, (&'static str, String)> {
-    build_with(document, None)
-}
-
-fn build_with(document: &Value, config: Option<&Value>) -> Result<Tokenizer, (&'static str, String)> {
-    let config = config.map(|config| config.to_string().into_bytes());
-    tokenizer_json::build(document.to_string().as_bytes(), config.as_deref())
-        .map_err(|error| (error.code(), error.message().to_owned()))
-}
-
-/// A byte-level tokenizer with three tokens, changed.
-fn document(change: impl FnOnce(&mut Value)) -> Value {
-    let mut document = json!({
-        "version": "1.0",
-        "added_tokens": [{
-            "id": 3, "content": "<s>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true,
-        }],
-        "pre_tokenizer": { "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true },
-        "decoder": { "type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true },
-        "model": { "type": "BPE", "vocab": { "a": 0, "b": 1, "ab": 2 }, "merges": ["a b"] },
-    });
-    change(&mut document);
-    document
-}
 
 fn refused(change: impl FnOnce(&mut Value)) -> (&'static str, String) {
     build(&document(change)).err().expect("the tokenizer must be refused")
@@ -231,82 +194,9 @@ fn refuses_hostile_sentencepiece_models_by_name() {
     assert_eq!(after(&[0x12, 4, 0xc8, 2, 0xff, 0x7f]), "OutOfRange", "bos_id is 16383");
 }
 
-fn stream(tokenizer: &Rc<Tokenizer>, ids: &[u32]) -> (Vec<String>, String) {
-    let mut stream = DecodeStream::new(Rc::clone(tokenizer), false);
-    let pieces = ids.iter().map(|id| stream.push(*id)).collect();
-    (pieces, stream.flush())
-}
-
-/// Every byte is a token of its own.
-fn byte_tokenizer(fallback: bool) -> Rc<Tokenizer> {
-    if fallback {
-        return Rc::new(sentencepiece::build(&seed("sentencepiece", "bpe.model"), None).unwrap());
-    }
-    let printable = |byte: &u32| matches!(byte, 0x21..=0x7e | 0xa1..=0xac | 0xae..=0xff);
-    let mut next = 0x100;
-    let mut vocab = serde_json::Map::new();
-    for byte in 0u32..256 {
-        let code = if printable(&byte) { byte } else { next };
-        next += u32::from(!printable(&byte));
-        vocab.insert(char::from_u32(code).unwrap().to_string(), json!(byte));
-    }
-    let model = json!({ "type": "BPE", "vocab": vocab, "merges": [] });
-    Rc::new(
-        build(&document(|d| {
-            d["model"] = model;
-            d["added_tokens"] = json!([]);
-        }))
-        .unwrap(),
-    )
-}
-
-#[test]
-fn a_stream_gives_a_character_out_with_its_last_byte() {
-    let tokenizer = byte_tokenizer(false);
-    let (pieces, rest) = stream(&tokenizer, &[0xf0, 0x9f, 0x98, 0x80, 0x61, 0xe6, 0x97, 0x61, 0xff, 0xe6]);
-    assert_eq!(pieces, ["", "", "", "😀", "a", "", "", "\u{fffd}a", "\u{fffd}", ""]);
-    assert_eq!(rest, "\u{fffd}");
-    let fallback = byte_tokenizer(true);
-    let id = |byte: u32| byte + 3;
-    let (pieces, rest) = stream(&fallback, &[260, id(0xe6), id(0x97), 260, id(0xe6), id(0x97), id(0xa5), id(0xc3)]);
-    assert_eq!(pieces, ["a", "", "", "\u{fffd}\u{fffd}a", "", "", "日", ""]);
-    assert_eq!(rest, "\u{fffd}");
-}
-
-#[test]
-fn an_id_without_a_token_adds_no_text() {
-    let (pieces, rest) = stream(&byte_tokenizer(false), &[0x61, 70_000, u32::MAX, 0x62]);
-    assert_eq!((pieces.concat() + &rest).as_str(), "ab");
-}
-
 proptest! {
     // Every case compiles regular expressions, which takes its time without optimisation.
     #![proptest_config(ProptestConfig::with_cases(32))]
-
-    #[test]
-    fn a_byte_level_stream_equals_decoding_at_once(ids in prop::collection::vec(0u32..256, 0..60)) {
-        let tokenizer = byte_tokenizer(false);
-        let (pieces, rest) = stream(&tokenizer, &ids);
-        prop_assert_eq!(pieces.concat() + &rest, tokenizer.decode(&ids, false).unwrap());
-    }
-
-    #[test]
-    fn a_fallback_stream_equals_decoding_at_once_for_any_text(text in any::<String>()) {
-        let tokenizer = byte_tokenizer(true);
-        let ids = tokenizer.encode(&text, false).unwrap();
-        let (pieces, rest) = stream(&tokenizer, &ids);
-        prop_assert_eq!(&rest, "");
-        prop_assert_eq!(pieces.concat(), tokenizer.decode(&ids, false).unwrap());
-        prop_assert_eq!(pieces.concat(), text);
-    }
-
-    #[test]
-    fn a_window_stream_equals_decoding_at_once(text in "[ab 1]{0,40}") {
-        let tokenizer = Rc::new(tokenizer_json::build(&seed("tokenizer_json", "unigram.json"), None).unwrap());
-        let ids = tokenizer.encode(&text, false).unwrap();
-        let (pieces, rest) = stream(&tokenizer, &ids);
-        prop_assert_eq!(pieces.concat() + &rest, tokenizer.decode(&ids, false).unwrap());
-    }
 
     #[test]
     fn survives_any_sentencepiece_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {

@@ -105,6 +105,7 @@ def main() -> None:
             "ids": encoded,
             # Only where decoding does not give the text back.
             "decoded": {i: d for i, (d, text) in enumerate(zip(decoded, TORTURE)) if d != text},
+            "book": digest(tokenizer.encode((HERE / "../pg19/keith_of_the_border.txt").read_text() * 8).ids),
             "planes": [digest(tokenizer.encode(plane_text(plane)).ids) for plane in range(17)],
         }
     (HERE / "torture.json").write_text(json.dumps(TORTURE, indent=0))
