@@ -255,18 +255,19 @@ export class Gpu {
       encode(encoder, slice, -base);
       const started = performance.now();
       this.device.queue.submit([encoder.finish()]);
+      // While this slice runs, the event loop turns: in Deno the slice before is told some 10 ms after its end, and
+      // asking for the end of this one would block at once.
+      await previous;
+      const asked = performance.now();
       const done = this.device.queue.onSubmittedWorkDone();
-      const blocked = performance.now() - started;
-      // Deno has waited by now and will sleep before it resolves; elsewhere the moment of resolution tells the time.
-      if (blocked > 2) this.pacer.observe(work, blocked);
-      const measured = done.then(() => {
+      const returned = performance.now();
+      if (returned - asked > 1) this.pacer.observe(work, returned - started);
+      previous = done.then(() => {
         const now = performance.now();
-        if (blocked <= 2) this.pacer.observe(work, now - Math.max(started, finished));
+        if (returned - asked <= 1) this.pacer.observe(work, now - Math.max(started, finished));
         finished = now;
       });
-      measured.catch(() => {});
-      await previous;
-      previous = measured;
+      previous.catch(() => {});
       first = last;
     }
     this.check();
