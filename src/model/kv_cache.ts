@@ -34,6 +34,21 @@ function kvShape({ nKvHeads, headDim }: ModelConfig, capacity: number): [number,
   return [nKvHeads, capacity, headDim];
 }
 
+/** A run of bytes in a tensor. */
+export interface ByteRange {
+  /** First byte, a multiple of 4. */
+  readonly begin: number;
+  /** Number of bytes, a multiple of 4. */
+  readonly byteLength: number;
+}
+
+/** Where the first `length` tokens lie in a K or V tensor with room for `capacity`: one run of bytes a head. */
+export function kvRanges(config: ModelConfig, format: KvFormat, capacity: number, length: number): ByteRange[] {
+  const headBytes = byteLengthOf(format, [capacity, config.headDim]);
+  const byteLength = byteLengthOf(format, [length, config.headDim]);
+  return Array.from({ length: config.nKvHeads }, (_, head) => ({ begin: head * headBytes, byteLength }));
+}
+
 /** A cache that grows up to a limit. */
 export class KvCache {
   /** Storage format of keys and values. */
@@ -96,13 +111,31 @@ export class KvCache {
       };
       const old = previous[i];
       if (old !== undefined) {
-        this.#carry(old.k, layer.k, held, capacity);
-        this.#carry(old.v, layer.v, held, capacity);
+        for (const name of ["k", "v"] as const) {
+          this.#copy(old[name], held, layer[name], capacity, held);
+          old[name].dispose();
+        }
       }
       return layer;
     });
     this.#capacity = capacity;
     return true;
+  }
+
+  /** Takes over another cache's first `length` tokens, in place of what this one holds. Both are of one model. */
+  copyFrom(other: KvCache, length: number): void {
+    this.reserve(length);
+    if (length === 0) return;
+    other.layers.forEach((from, i) => {
+      for (const name of ["k", "v"] as const) {
+        this.#copy(from[name], other.capacity, this.#layers[i]![name], this.#capacity, length);
+      }
+    });
+  }
+
+  /** Where the first `length` tokens lie in each tensor of `layers`. */
+  ranges(length: number): ByteRange[] {
+    return length === 0 ? [] : kvRanges(this.#config, this.format, this.#capacity, length);
   }
 
   /** Frees the memory. */
@@ -115,13 +148,11 @@ export class KvCache {
     this.#capacity = 0;
   }
 
-  #carry(from: Tensor, to: Tensor, held: number, capacity: number): void {
+  #copy(from: Tensor, fromCapacity: number, to: Tensor, toCapacity: number, length: number): void {
     const recorder = this.#gpu.record();
-    const headBytes = (tokens: number) => byteLengthOf(this.format, [tokens, this.#config.headDim]);
-    for (let head = 0; head < this.#config.nKvHeads; head++) {
-      recorder.copy(from, head * headBytes(held), to, head * headBytes(capacity), headBytes(held));
-    }
+    const sources = kvRanges(this.#config, this.format, fromCapacity, length);
+    const targets = kvRanges(this.#config, this.format, toCapacity, length);
+    sources.forEach(({ begin, byteLength }, i) => recorder.copy(from, begin, to, targets[i]!.begin, byteLength));
     this.#gpu.submit([recorder]);
-    from.dispose();
   }
 }
