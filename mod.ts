@@ -20,6 +20,7 @@ export type { LoadProgress, WeightChoice } from "./src/model/weights.ts";
 export type { KvFormat } from "./src/kernels/kv_formats.ts";
 export { Model } from "./src/api/model.ts";
 export type { ModelMemory, PromptOptions, Score, ScoreOptions } from "./src/api/model.ts";
+export type { RopeChoice } from "./src/model/rope_choice.ts";
 export { Session } from "./src/api/session.ts";
 export type { GenerateOptions } from "./src/api/session.ts";
 export { Generation } from "./src/api/generation.ts";

@@ -13,7 +13,8 @@ import { type ModelConfig, parseConfig, parseGgufConfig } from "../model/config.
 import type { KvFormat } from "../kernels/kv_formats.ts";
 import { paddedConfig } from "../model/padding.ts";
 import { defaultPrefillChunk, type MemoryPlan, planMemory, requireFit } from "../model/plan.ts";
-import { parseRopeScaling, type RopeFrequencies, ropeFrequencies, type RopeScaling } from "../model/rope.ts";
+import { type RopeFrequencies, ropeFrequencies, type RopeScaling } from "../model/rope.ts";
+import { chooseRope, type RopeChoice } from "../model/rope_choice.ts";
 import { Runtime } from "../model/runtime.ts";
 import { warmUp } from "../model/warm_up.ts";
 import { type LoadProgress, loadWeights, planWeights, type WeightChoice } from "../model/weights.ts";
@@ -32,7 +33,7 @@ export interface LoadOptions {
    * RoPE scaling in place of the model's own: `"none"`, or an object as config.json's `rope_scaling` has it. Where it
    * names no original length, the config's `max_position_embeddings` is it.
    */
-  readonly ropeScaling?: "none" | Readonly<Record<string, unknown>>;
+  readonly ropeScaling?: RopeChoice;
   /** Bytes of GPU memory that the model may take, sessions of full length included. Default: not limited. */
   readonly memoryLimit?: number;
   /** Tokens that one prefill pass takes. Default: 128 on a software adapter, else 512. */
@@ -174,7 +175,7 @@ async function openModel(files: ModelSource, options: LoadOptions): Promise<Open
   const config = checkpoint.format === "gguf"
     ? parseGgufConfig(checkpoint.config, tensors, configFile)
     : parseConfig(checkpoint.config, configFile, generationConfig);
-  const { scaling, ropeTheta, source } = ropeOf(config, options.ropeScaling);
+  const { scaling, ropeTheta, source } = chooseRope(config, options.ropeScaling);
   const frequencies = ropeFrequencies(scaling, { rotaryDim: config.headDim, ropeTheta });
   return {
     checkpoint,
@@ -183,22 +184,6 @@ async function openModel(files: ModelSource, options: LoadOptions): Promise<Open
     ropeSource: source,
     contextLength: options.contextLength ?? defaultContext(config, scaling, options.ropeScaling !== undefined),
   };
-}
-
-function ropeOf(
-  config: ModelConfig,
-  override: LoadOptions["ropeScaling"],
-): { scaling: RopeScaling; ropeTheta: number; source: string } {
-  if (override === undefined) {
-    return { scaling: config.ropeScaling, ropeTheta: config.ropeTheta, source: config.ropeSource };
-  }
-  const fields = {
-    rope_theta: config.ropeTheta,
-    max_position_embeddings: config.maxPositionEmbeddings,
-    rope_scaling: override === "none" ? null : override,
-  };
-  const { scaling, ropeTheta } = parseRopeScaling(fields, "the option ropeScaling");
-  return { scaling, ropeTheta, source: "option" };
 }
 
 /** A scaling that a caller asks for is meant to be used at its length; one that ships is described by its config. */

@@ -5,7 +5,8 @@
  */
 import type { ModelConfig } from "../model/config.ts";
 import type { MemoryPlan } from "../model/plan.ts";
-import type { RopeFrequencies } from "../model/rope.ts";
+import { type RopeFrequencies, ropeFrequencies } from "../model/rope.ts";
+import { chooseRope, type RopeChoice } from "../model/rope_choice.ts";
 import type { Runtime } from "../model/runtime.ts";
 import { Sequence } from "../model/sequence.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
@@ -78,6 +79,7 @@ export interface ModelParts {
 export class Model {
   readonly #parts: ModelParts;
   readonly #sessions = new Set<Session>();
+  #scoring = 0;
   #lastKvBytes = 0;
   #disposed = false;
 
@@ -104,6 +106,26 @@ export class Model {
   /** The rotary frequencies in use. */
   get rope(): RopeFrequencies {
     return this.#parts.runtime.rope.frequencies;
+  }
+
+  /**
+   * Replaces the RoPE scaling, so that several can be compared on weights that are loaded once.
+   *
+   * @param choice As the option `ropeScaling` of `loadModel`; undefined gives back the model's own.
+   * @returns The frequencies in use from now on.
+   * @throws {FormatError} If the scaling is unknown, has a key that Skein does not know, or a value out of range.
+   * @throws {TypeError} If a session, a generation or a score is under way: its cache holds rotated keys.
+   */
+  scaleRope(choice?: RopeChoice): RopeFrequencies {
+    this.#requireAlive();
+    if (this.#sessions.size + this.#scoring > 0) {
+      throw new TypeError("Cannot change the RoPE scaling while sessions exist: dispose them first");
+    }
+    const { config } = this;
+    const { scaling, ropeTheta } = chooseRope(config, choice);
+    const frequencies = ropeFrequencies(scaling, { rotaryDim: config.headDim, ropeTheta });
+    this.#parts.runtime.replaceFrequencies(frequencies);
+    return frequencies;
   }
 
   /** The plan that the model was loaded by. */
@@ -176,12 +198,14 @@ export class Model {
       );
     }
     const sequence = new Sequence(this.#parts.runtime);
+    this.#scoring++;
     try {
       const logprobs = await sequence.score(tokens, last, signal, (done) => onProgress?.(done, tokens.length));
       this.#lastKvBytes = sequence.kvBytes;
       const mean = logprobs.reduce((sum, value) => sum + value, 0) / logprobs.length;
       return { tokens, logprobs, perplexity: Math.exp(-mean) };
     } finally {
+      this.#scoring--;
       sequence.dispose();
     }
   }

@@ -44,10 +44,9 @@ export class Runtime {
   readonly prefillChunk: number;
   /** Ids that end a generation. */
   readonly stopIds: readonly number[];
-  /** Cosines and sines, grown with the longest sequence. */
-  readonly rope: RopeTable;
   readonly #weights: LlamaWeights;
   readonly #scratch: Scratch;
+  #rope: RopeTable;
   #turn: Promise<unknown> = Promise.resolve();
 
   /** Takes over the weights; allocates the activations. */
@@ -61,12 +60,23 @@ export class Runtime {
     this.#weights = weights;
     this.#scratch = createScratch(gpu, config, options.prefillChunk, options.contextLength);
     this.llama = new Llama(config, weights, this.#scratch);
-    this.rope = new RopeTable(gpu, options.frequencies, options.contextLength);
+    this.#rope = new RopeTable(gpu, options.frequencies, options.contextLength);
   }
 
   /** Activations. */
   get scratch(): Scratch {
     return this.#scratch;
+  }
+
+  /** Cosines and sines, grown with the longest sequence. */
+  get rope(): RopeTable {
+    return this.#rope;
+  }
+
+  /** Rotates by other frequencies from now on. What sequences have cached was rotated by those before. */
+  replaceFrequencies(frequencies: RopeFrequencies): void {
+    this.#rope.dispose();
+    this.#rope = new RopeTable(this.gpu, frequencies, this.contextLength);
   }
 
   /** The rotary table, at least `length` positions long. */

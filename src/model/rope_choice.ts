@@ -1,0 +1,43 @@
+/**
+ * The RoPE scaling that a caller chose, or the model's own.
+ *
+ * @module
+ */
+import type { ModelConfig } from "./config.ts";
+import { parseRopeScaling, type RopeScaling } from "./rope.ts";
+
+/**
+ * RoPE scaling in place of the model's own: `"none"`, or an object as config.json's `rope_scaling` has it. Where it
+ * names no original length, the config's `max_position_embeddings` is it.
+ */
+export type RopeChoice = "none" | Readonly<Record<string, unknown>>;
+
+/** What frequencies are made from. */
+export interface ChosenRope {
+  /** How frequencies are scaled. */
+  readonly scaling: RopeScaling;
+  /** Base of the geometric row of frequencies. */
+  readonly ropeTheta: number;
+  /** The field of the config that the scaling comes from, or "option". */
+  readonly source: string;
+}
+
+/**
+ * The scaling to use.
+ *
+ * @param config The model's config.
+ * @param choice The caller's; undefined for the model's own.
+ * @throws {FormatError} If the scaling is unknown, has a key that Skein does not know, or a value out of range.
+ */
+export function chooseRope(config: ModelConfig, choice: RopeChoice | undefined): ChosenRope {
+  if (choice === undefined) {
+    return { scaling: config.ropeScaling, ropeTheta: config.ropeTheta, source: config.ropeSource };
+  }
+  const fields = {
+    rope_theta: config.ropeTheta,
+    max_position_embeddings: config.maxPositionEmbeddings,
+    rope_scaling: choice === "none" ? null : choice,
+  };
+  const { scaling, ropeTheta } = parseRopeScaling(fields, "the option ropeScaling");
+  return { scaling, ropeTheta, source: "option" };
+}
