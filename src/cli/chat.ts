@@ -18,7 +18,7 @@ const options = {
 };
 
 /** The command. */
-export const chat: Command<typeof options> = defineCommand({
+export const chat: Command = defineCommand({
   summary: "Talk with a model; Ctrl-C stops an answer, Ctrl-D ends",
   usage: "MODEL",
   options,

@@ -33,9 +33,9 @@ export interface Command<O extends Options = Options> {
   run(run: Run<O>): Promise<void>;
 }
 
-/** Declares a command, keeping its options' types. */
-export function defineCommand<O extends Options>(command: Command<O>): Command<O> {
-  return command;
+/** Declares a command whose `run` gets its own options' types. Only `readOptions` makes values, by the same options. */
+export function defineCommand<O extends Options>(command: Command<O>): Command {
+  return command as unknown as Command;
 }
 
 /** The positionals by position; too few or too many are refused by name. */

@@ -7,7 +7,7 @@
  */
 import { inspectModel, loadModel } from "../../mod.ts";
 import { planTable } from "./inspect.ts";
-import { keyLine, passkeyPrompt, QUESTION } from "./passkey_prompt.ts";
+import { keyLine, passkeyPrompt, QUESTION } from "../eval/passkey_prompt.ts";
 
 const TESTDATA = new URL("../../tests/testdata/", import.meta.url);
 const MODEL = new URL("pg-nano-yarn-2k/", TESTDATA).pathname;

@@ -33,7 +33,7 @@ const options = {
 };
 
 /** The command. */
-export const generate: Command<typeof options> = defineCommand({
+export const generate: Command = defineCommand({
   summary: "Continue a prompt",
   usage: "MODEL --prompt TEXT",
   options,

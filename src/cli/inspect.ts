@@ -8,7 +8,7 @@ import { type Command, defineCommand, expectPositionals, resolvePath } from "./c
 import { loadOptions, modelOptions } from "./loading.ts";
 
 /** The command. */
-export const inspect: Command<typeof modelOptions> = defineCommand({
+export const inspect: Command = defineCommand({
   summary: "Show a checkpoint's config, RoPE, tensors and memory plan",
   usage: "MODEL",
   options: modelOptions,

@@ -18,14 +18,7 @@ import { score } from "./score.ts";
 import { Terminal } from "./terminal.ts";
 import { detokenize, tokenize } from "./tokenize.ts";
 
-const COMMANDS: Readonly<Record<string, Command>> = {
-  generate,
-  chat,
-  score,
-  tokenize,
-  detokenize,
-  inspect,
-} as unknown as Readonly<Record<string, Command>>;
+const COMMANDS: Readonly<Record<string, Command>> = { generate, chat, score, tokenize, detokenize, inspect };
 
 /** Exit status of a program that an interrupt ended, as shells have it. */
 const INTERRUPTED = 130;

@@ -16,7 +16,7 @@ const options = {
 };
 
 /** The command. */
-export const score: Command<typeof options> = defineCommand({
+export const score: Command = defineCommand({
   summary: "Log-probabilities and perplexity of a text",
   usage: "MODEL (--text TEXT | --file FILE | --tokens FILE)",
   options,

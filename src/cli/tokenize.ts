@@ -15,7 +15,7 @@ const options = {
 };
 
 /** The command `tokenize`. */
-export const tokenize: Command<typeof options> = defineCommand({
+export const tokenize: Command = defineCommand({
   summary: "Token ids of a text",
   usage: "MODEL (TEXT | --file FILE | --texts FILE)",
   options,
@@ -43,7 +43,7 @@ export const tokenize: Command<typeof options> = defineCommand({
 const detokenizeOptions = { "json": jsonOption };
 
 /** The command `detokenize`. */
-export const detokenize: Command<typeof detokenizeOptions> = defineCommand({
+export const detokenize: Command = defineCommand({
   summary: "Text of token ids, special tokens kept",
   usage: "MODEL IDS",
   options: detokenizeOptions,
