@@ -2,7 +2,7 @@
  * Checks what the runtime computes against transformers, on real checkpoints. Not part of the tests: it takes minutes
  * and data that the repository does not carry.
  *
- * usage: deno task fidelity SMOLLM2 DATA [smollm2|chunks|perplexity|quality|passkey ...]
+ * usage: deno task fidelity SMOLLM2 DATA [logprobs|greedy|seed|chunks|perplexity|quality|passkey ...]
  *
  * SMOLLM2 holds smollm2-135m (sharded safetensors, f16), smollm2-135m-q4_1.gguf (their source), and, by
  * make_bin_shards.py, smollm2-135m-bin and smollm2-135m-bin-bf16. DATA holds pg19/books and models with pg-nano-256,
@@ -13,23 +13,25 @@
 import { measureChunks } from "./chunks.ts";
 import { line, type Measure } from "./measure.ts";
 import { measurePasskey, measurePerplexity, measureQuality } from "./pg_nano.ts";
-import { measureSmolLM2 } from "./smollm2.ts";
+import { measureGreedy, measureLogprobs, measureSeed } from "./smollm2.ts";
 
 const [smollm2, data, ...wanted] = Deno.args;
 if (smollm2 === undefined || data === undefined) {
-  console.error("usage: deno task fidelity SMOLLM2 DATA [smollm2|chunks|perplexity|quality|passkey ...]");
+  console.error("usage: deno task fidelity SMOLLM2 DATA [logprobs|greedy|seed|chunks|perplexity|quality|passkey ...]");
   Deno.exit(1);
 }
 
+const files = {
+  safetensors: `${smollm2}/smollm2-135m`,
+  gguf: `${smollm2}/smollm2-135m-q4_1.gguf`,
+  torch: `${smollm2}/smollm2-135m-bin`,
+  torchBf16: `${smollm2}/smollm2-135m-bin-bf16`,
+};
 const groups: Record<string, () => AsyncIterable<Measure>> = {
-  smollm2: () =>
-    measureSmolLM2({
-      safetensors: `${smollm2}/smollm2-135m`,
-      gguf: `${smollm2}/smollm2-135m-q4_1.gguf`,
-      torch: `${smollm2}/smollm2-135m-bin`,
-      torchBf16: `${smollm2}/smollm2-135m-bin-bf16`,
-    }),
-  chunks: () => measureChunks(`${smollm2}/smollm2-135m`),
+  logprobs: () => measureLogprobs(files),
+  greedy: () => measureGreedy(files),
+  seed: () => measureSeed(files),
+  chunks: () => measureChunks(files.safetensors),
   perplexity: () => measurePerplexity(data),
   quality: () => measureQuality(data),
   passkey: () => measurePasskey(data),

@@ -25,14 +25,8 @@ export interface SmolLM2 {
   readonly torchBf16: string;
 }
 
-/** All measures of SmolLM2, as they are taken. */
-export async function* measureSmolLM2(files: SmolLM2): AsyncGenerator<Measure> {
-  yield* measureLogprobs(files);
-  yield* measureGreedy(files);
-  yield* measureSeed(files);
-}
-
-async function* measureLogprobs({ safetensors, gguf, torch, torchBf16 }: SmolLM2): AsyncGenerator<Measure> {
+/** Logprobs of the reference text, by every form of the weights. */
+export async function* measureLogprobs({ safetensors, gguf, torch, torchBf16 }: SmolLM2): AsyncGenerator<Measure> {
   const expected = reference.logprobs;
   const text = reference.text;
   const { tokens } = JSON.parse(await skein("score", safetensors, "--text", text, "--json", ...FULL)) as Scored;
@@ -76,7 +70,8 @@ async function* measureLogprobs({ safetensors, gguf, torch, torchBf16 }: SmolLM2
   );
 }
 
-async function* measureGreedy({ safetensors, gguf }: SmolLM2): AsyncGenerator<Measure> {
+/** Greedy continuations of the GGUF file and of transformers against those of the safetensors. */
+export async function* measureGreedy({ safetensors, gguf }: SmolLM2): AsyncGenerator<Measure> {
   const flips = { gguf: [] as string[], transformers: [] as string[] };
   for (const [i, { prompt, tokens, margins }] of reference.greedy.entries()) {
     const ours = (await generate(safetensors, prompt, "--max-tokens", "64")).tokens;
@@ -106,7 +101,8 @@ function flip(prompt: number, a: number[], b: number[], margin: (at: number) => 
   return [`prompt ${prompt} token ${at}: two best differ by ${difference ?? "?"}${near ? ", a tie" : ""}`];
 }
 
-async function* measureSeed({ gguf }: SmolLM2): AsyncGenerator<Measure> {
+/** Sampled text by its seed. */
+export async function* measureSeed({ gguf }: SmolLM2): AsyncGenerator<Measure> {
   const sampled = async (seed: string) => {
     const options = ["--temperature", "0.9", "--top-k", "50", "--top-p", "0.95", "--seed", seed, "--max-tokens", "48"];
     const { text, tokens } = await generate(gguf, reference.greedy[1]!.prompt, ...options);
