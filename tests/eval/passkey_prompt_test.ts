@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { passkeyPrompt } from "../../src/cli/passkey_prompt.ts";
+import { passkeyPrompt } from "../../src/eval/passkey_prompt.ts";
 
 Deno.test("passkeyPrompt() writes the five lines of eval/passkey.py, each filler from its beginning", () => {
   assertEquals(
