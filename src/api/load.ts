@@ -130,7 +130,7 @@ export async function loadModel(source: string | ModelSource, options: LoadOptio
     });
     await gpu.settle();
     await warmUp(runtime);
-    return new Model({ runtime, tokenizer, stopIds: config.stopIds, plan, onDispose: () => gpu.dispose() });
+    return new Model({ runtime, tokenizer, plan, onDispose: () => gpu.dispose() });
   } catch (error) {
     for (const step of undo.reverse()) step();
     throw error;

@@ -11,7 +11,8 @@ import type { Runtime } from "../model/runtime.ts";
 import { Sequence } from "../model/sequence.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { Generation } from "./generation.ts";
-import { type GenerateOptions, Session } from "./session.ts";
+import { type GenerateOptions, Session, type SessionHome } from "./session.ts";
+import { restoreSequence } from "./session_file.ts";
 
 /** Options of `Model.generate`. */
 export interface PromptOptions extends GenerateOptions {
@@ -59,8 +60,6 @@ export interface ModelParts {
   readonly runtime: Runtime;
   /** Text to ids and back. */
   readonly tokenizer: Tokenizer;
-  /** Ids that end a generation. */
-  readonly stopIds: readonly number[];
   /** The plan that the model was loaded by. */
   readonly plan: MemoryPlan;
   /** Frees the device, where the model opened it. */
@@ -78,7 +77,7 @@ export interface ModelParts {
  */
 export class Model {
   readonly #parts: ModelParts;
-  readonly #sessions = new Set<Session>();
+  readonly #home: SessionHome;
   #scoring = 0;
   #lastKvBytes = 0;
   #disposed = false;
@@ -86,6 +85,12 @@ export class Model {
   /** Made by `loadModel`. */
   constructor(parts: ModelParts) {
     this.#parts = parts;
+    this.#home = {
+      runtime: parts.runtime,
+      tokenizer: parts.tokenizer,
+      sessions: new Set(),
+      onDispose: (session) => this.#lastKvBytes = session.kvBytes,
+    };
   }
 
   /** The model's shape and settings. */
@@ -118,7 +123,7 @@ export class Model {
    */
   scaleRope(choice?: RopeChoice): RopeFrequencies {
     this.#requireAlive();
-    if (this.#sessions.size + this.#scoring > 0) {
+    if (this.#home.sessions.size + this.#scoring > 0) {
       throw new TypeError("Cannot change the RoPE scaling while sessions exist: dispose them first");
     }
     const { config } = this;
@@ -148,7 +153,7 @@ export class Model {
   /** Bytes on the GPU now. */
   get memory(): ModelMemory {
     const { plan } = this.#parts;
-    const held = [...this.#sessions].reduce((sum, session) => sum + session.kvBytes, 0);
+    const held = [...this.#home.sessions].reduce((sum, session) => sum + session.kvBytes, 0);
     return {
       weightsBytes: plan.weightsBytes,
       kvBytes: held || this.#lastKvBytes,
@@ -213,20 +218,34 @@ export class Model {
   /** An empty session, which keeps its cache between generations. Dispose it when done. */
   createSession(): Session {
     this.#requireAlive();
-    const { runtime, tokenizer, stopIds } = this.#parts;
-    const session = new Session(runtime, tokenizer, stopIds, (gone) => {
-      this.#lastKvBytes = gone.kvBytes;
-      this.#sessions.delete(gone);
-    });
-    this.#sessions.add(session);
-    return session;
+    return new Session(this.#home);
+  }
+
+  /**
+   * A session from a file that `Session.save` wrote. Needs permission to read it.
+   *
+   * @throws {FormatError} If it is no session file, is not whole, or was made by another model, RoPE scaling or KV cache
+   * format.
+   * @throws {CapacityError} If its tokens do not fit in the context.
+   */
+  async restoreSession(path: string): Promise<Session> {
+    this.#requireAlive();
+    const { runtime } = this.#parts;
+    const sequence = new Sequence(runtime);
+    try {
+      await runtime.exclusive(() => restoreSequence(runtime, sequence, path));
+    } catch (error) {
+      sequence.dispose();
+      throw error;
+    }
+    return new Session(this.#home, sequence);
   }
 
   /** Frees all GPU memory of the model and its sessions. */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    for (const session of [...this.#sessions]) session.dispose();
+    for (const session of [...this.#home.sessions]) session.dispose();
     this.#parts.runtime.dispose();
     this.#parts.tokenizer.dispose();
     this.#parts.onDispose();

@@ -10,6 +10,7 @@ import { Sequence } from "../model/sequence.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { TextStream } from "../tokenizer/text_stream.ts";
 import { Generation } from "./generation.ts";
+import { saveSequence } from "./session_file.ts";
 
 /** Options of a generation. */
 export interface GenerateOptions extends SamplingOptions, StopOptions {
@@ -20,28 +21,32 @@ export interface GenerateOptions extends SamplingOptions, StopOptions {
 /** Decoding steps in the first submits, before the adapter's speed is known. */
 const FIRST_STEPS = { software: 1, gpu: 4 };
 
+/** What the sessions of a model share. */
+export interface SessionHome {
+  /** The forward pass. */
+  readonly runtime: Runtime;
+  /** Text to ids and back. */
+  readonly tokenizer: Tokenizer;
+  /** Sessions that are not disposed. */
+  readonly sessions: Set<Session>;
+  /** Told before a session's memory is freed. */
+  readonly onDispose: (session: Session) => void;
+}
+
 /** A conversation or a document in progress. */
 export class Session {
+  readonly #home: SessionHome;
   readonly #runtime: Runtime;
-  readonly #tokenizer: Tokenizer;
-  readonly #stopIds: readonly number[];
   readonly #sequence: Sequence;
-  readonly #onDispose: (session: Session) => void;
   #busy = false;
   #disposed = false;
 
   /** Made by `Model.createSession`. */
-  constructor(
-    runtime: Runtime,
-    tokenizer: Tokenizer,
-    stopIds: readonly number[],
-    onDispose: (session: Session) => void = () => {},
-  ) {
-    this.#runtime = runtime;
-    this.#tokenizer = tokenizer;
-    this.#stopIds = stopIds;
-    this.#sequence = new Sequence(runtime);
-    this.#onDispose = onDispose;
+  constructor(home: SessionHome, sequence: Sequence = new Sequence(home.runtime)) {
+    this.#home = home;
+    this.#runtime = home.runtime;
+    this.#sequence = sequence;
+    home.sessions.add(this);
   }
 
   /** Tokens so far: what was appended, and what generations yielded. */
@@ -68,7 +73,7 @@ export class Session {
   append(input: string | ArrayLike<number>, options: { readonly addSpecialTokens?: boolean } = {}): void {
     this.#requireIdle();
     const addSpecialTokens = options.addSpecialTokens ?? this.length === 0;
-    this.#sequence.append(typeof input === "string" ? this.#tokenizer.encode(input, { addSpecialTokens }) : input);
+    this.#sequence.append(typeof input === "string" ? this.#home.tokenizer.encode(input, { addSpecialTokens }) : input);
   }
 
   /**
@@ -79,6 +84,26 @@ export class Session {
   truncate(length: number): void {
     this.#requireIdle();
     this.#sequence.truncate(length);
+  }
+
+  /** A session of its own with the same tokens and a copy of the cache. Dispose it too. */
+  fork(): Session {
+    this.#requireIdle();
+    return new Session(this.#home, this.#sequence.fork());
+  }
+
+  /**
+   * Writes the session to a file, cache included, for `Model.restoreSession`. An existing file is replaced whole, or not
+   * at all. Needs permission to read and write beside `path`.
+   */
+  async save(path: string): Promise<void> {
+    this.#requireIdle();
+    this.#busy = true;
+    try {
+      await this.#runtime.exclusive(() => saveSequence(this.#runtime, this.#sequence, path));
+    } finally {
+      this.#busy = false;
+    }
   }
 
   /**
@@ -102,7 +127,8 @@ export class Session {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    this.#onDispose(this);
+    this.#home.sessions.delete(this);
+    this.#home.onDispose(this);
     this.#sequence.dispose();
   }
 
@@ -122,12 +148,12 @@ export class Session {
       openStream: () => {
         this.#requireIdle();
         this.#busy = true;
-        return new TextStream(this.#tokenizer, { stop });
+        return new TextStream(this.#home.tokenizer, { stop });
       },
       loop: {
         sampling,
         maxTokens,
-        stopIds: new Set(this.#stopIds),
+        stopIds: new Set(this.#runtime.stopIds),
         firstSteps: this.#runtime.gpu.isSoftware ? FIRST_STEPS.software : FIRST_STEPS.gpu,
         ...(options.signal === undefined ? {} : { signal: options.signal }),
       },

@@ -154,6 +154,13 @@ export class Gpu {
     this.device.queue.writeBuffer(tensor.buffer, byteOffset, data.buffer, data.byteOffset, data.byteLength);
   }
 
+  /** Hands uploads to the GPU and waits until it has them: until then each is a copy in host memory. */
+  async flush(): Promise<void> {
+    this.check();
+    this.device.queue.submit([]);
+    await this.device.queue.onSubmittedWorkDone();
+  }
+
   /** A tensor that holds a copy of `data`. */
   tensorOf(label: string, dtype: Dtype, shape: readonly number[], data: ArrayBufferView<ArrayBuffer>): Tensor {
     const tensor = this.createTensor(label, dtype, shape);

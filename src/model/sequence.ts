@@ -16,7 +16,7 @@ import {
   selectionBytes,
   setStopIds,
 } from "../kernels/select.ts";
-import { KvCache } from "./kv_cache.ts";
+import { type ByteRange, KvCache } from "./kv_cache.ts";
 import type { Runtime } from "./runtime.ts";
 import { LOGIT_ROWS } from "./scratch.ts";
 
@@ -83,6 +83,16 @@ export class Sequence {
   /** When the last generation's prompt was processed, by `performance.now`. */
   get prefilledAt(): number {
     return this.#prefilledAt;
+  }
+
+  /** Keys and values. */
+  get cache(): KvCache {
+    return this.#cache;
+  }
+
+  /** Tokens whose keys and values are cached. */
+  get nCached(): number {
+    return Math.min(this.#cached, this.#tokens.length);
   }
 
   /** Bytes of keys and values. */
@@ -154,6 +164,30 @@ export class Sequence {
       const step = await this.#recordStep(this.#cached + count);
       return this.#submit(Array.from({ length: count }, () => step), count);
     });
+  }
+
+  /** A sequence of its own with the same tokens and cache. */
+  fork(): Sequence {
+    const copy = new Sequence(this.#runtime);
+    copy.append(this.#tokens);
+    copy.#cache.copyFrom(this.#cache, this.nCached);
+    copy.#cached = this.nCached;
+    return copy;
+  }
+
+  /**
+   * Puts keys and values in place of computing them, for the first `nCached` of the tokens that were appended.
+   *
+   * @param write Fills one run of bytes of a tensor; called in order of layers, keys before values.
+   */
+  async fill(nCached: number, write: (tensor: Tensor, range: ByteRange) => Promise<void>): Promise<void> {
+    this.#cache.reserve(nCached);
+    const ranges = this.#cache.ranges(nCached);
+    for (const { k, v } of ranges.length === 0 ? [] : this.#cache.layers) {
+      for (const tensor of [k, v]) for (const range of ranges) await write(tensor, range);
+    }
+    await this.#runtime.gpu.settle();
+    this.#cached = nCached;
   }
 
   /** Takes in tokens that a generation selected and its caller has seen. Their keys and values are cached already. */

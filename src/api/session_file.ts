@@ -1,0 +1,138 @@
+/**
+ * Sessions on disk: the tokens and the cache as it is on the GPU. A file is written beside its name and renamed, so
+ * that there is always the old one or the new one.
+ *
+ * Layout: 8 bytes of magic, u32 length of the header, the header as JSON, the tokens as u32, then for each layer the
+ * keys and the values of the cached tokens, head by head, in the cache's own format. All numbers are little-endian.
+ *
+ * @module
+ */
+import { FormatError } from "../errors.ts";
+import { fingerprint } from "../model/fingerprint.ts";
+import type { Runtime } from "../model/runtime.ts";
+import type { Sequence } from "../model/sequence.ts";
+
+const MAGIC = "SKEINS01";
+
+/** Bytes that are on the host at once. */
+const PIECE_BYTES = 2 ** 24;
+
+/** Longest header: it holds a few short fields. */
+const MOST_HEADER_BYTES = 2 ** 16;
+
+interface Header {
+  readonly model: string;
+  readonly rope: string;
+  readonly kvCache: string;
+  readonly nTokens: number;
+  readonly nCached: number;
+  readonly kvBytes: number;
+}
+
+/** Writes a sequence to a file. Needs permission to write beside `path`. */
+export async function saveSequence(runtime: Runtime, sequence: Sequence, path: string): Promise<void> {
+  const { gpu } = runtime;
+  const ranges = sequence.cache.ranges(sequence.nCached);
+  const tensors = ranges.length === 0 ? [] : sequence.cache.layers.flatMap(({ k, v }) => [k, v]);
+  const header: Header = {
+    ...await identity(runtime),
+    nTokens: sequence.tokens.length,
+    nCached: sequence.nCached,
+    kvBytes: tensors.length * ranges.reduce((sum, { byteLength }) => sum + byteLength, 0),
+  };
+  const part = `${path}.part`;
+  try {
+    {
+      using file = await Deno.open(part, { write: true, create: true, truncate: true });
+      const text = new TextEncoder().encode(JSON.stringify(header));
+      await writeAll(file, new TextEncoder().encode(MAGIC));
+      await writeAll(file, new Uint8Array(Uint32Array.of(text.length).buffer));
+      await writeAll(file, text);
+      await writeAll(file, new Uint8Array(Uint32Array.from(sequence.tokens).buffer));
+      for (const tensor of tensors) {
+        for (const { begin, byteLength } of ranges) {
+          for (let at = 0; at < byteLength; at += PIECE_BYTES) {
+            await writeAll(file, await gpu.read(tensor, begin + at, Math.min(PIECE_BYTES, byteLength - at)));
+          }
+        }
+      }
+      await file.syncData();
+    }
+    await Deno.rename(part, path);
+  } catch (error) {
+    await Deno.remove(part).catch(() => {});
+    throw error;
+  }
+}
+
+/**
+ * Fills an empty sequence from a file. Needs permission to read it.
+ *
+ * @throws {FormatError} If it is no session file, is not whole, or was made by another model, scaling or cache format.
+ * @throws {CapacityError} If its tokens do not fit in the context.
+ */
+export async function restoreSequence(runtime: Runtime, sequence: Sequence, path: string): Promise<void> {
+  const refuse = (why: string, code: string): never => {
+    throw new FormatError(path, `Cannot restore ${path}: ${why}`, { code });
+  };
+  using file = await Deno.open(path, { read: true });
+  const { size } = await file.stat();
+  const read = async (byteLength: number): Promise<Uint8Array<ArrayBuffer>> => {
+    const bytes = new Uint8Array(byteLength);
+    for (let filled = 0; filled < byteLength;) {
+      const count = await file.read(bytes.subarray(filled));
+      if (count === null) refuse("it ended while it was being read", "Truncated");
+      filled += count!;
+    }
+    return bytes;
+  };
+  if (size < 12 || new TextDecoder().decode(await read(8)) !== MAGIC) refuse("it is no session file", "Malformed");
+  const headerBytes = new Uint32Array((await read(4)).buffer)[0]!;
+  if (headerBytes > Math.min(MOST_HEADER_BYTES, size - 12)) {
+    refuse(
+      `its header has ${headerBytes} bytes, expected at most ${Math.min(MOST_HEADER_BYTES, size - 12)}`,
+      "Truncated",
+    );
+  }
+  const header = parseHeader(await read(headerBytes)) ?? refuse("its header is malformed", "Malformed");
+  const own = await identity(runtime);
+  if (header.model !== own.model) refuse("another model made it", "OtherModel");
+  if (header.rope !== own.rope) refuse("it was made with another RoPE scaling", "OtherScaling");
+  if (header.kvCache !== own.kvCache) {
+    refuse(`its KV cache is ${header.kvCache}, this model was loaded with ${own.kvCache}`, "OtherFormat");
+  }
+  const expected = 12 + headerBytes + 4 * header.nTokens + header.kvBytes;
+  if (size !== expected) refuse(`it has ${size} bytes, expected ${expected}`, "Truncated");
+  sequence.append(new Uint32Array((await read(4 * header.nTokens)).buffer));
+  await sequence.fill(header.nCached, async (tensor, { begin, byteLength }) => {
+    for (let at = 0; at < byteLength; at += PIECE_BYTES) {
+      runtime.gpu.upload(tensor, await read(Math.min(PIECE_BYTES, byteLength - at)), begin + at);
+    }
+    // Uploads stay on the host until they are submitted.
+    await runtime.gpu.flush();
+  });
+}
+
+async function identity(runtime: Runtime): Promise<Pick<Header, "model" | "rope" | "kvCache">> {
+  const { type, attentionFactor, invFreq } = runtime.rope.frequencies;
+  const rope = JSON.stringify([type, attentionFactor, ...invFreq]);
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(rope));
+  return { model: await fingerprint(runtime), rope: new Uint8Array(digest).toHex(), kvCache: runtime.kvFormat };
+}
+
+function parseHeader(bytes: Uint8Array): Header | undefined {
+  try {
+    const header: Header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    const counts = [header.nTokens, header.nCached, header.kvBytes];
+    const names = [header.model, header.rope, header.kvCache];
+    const isValid = counts.every((count) => Number.isSafeInteger(count) && count >= 0) &&
+      names.every((name) => typeof name === "string") && header.nCached <= header.nTokens;
+    return isValid ? header : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+  for (let written = 0; written < bytes.length;) written += await file.write(bytes.subarray(written));
+}
