@@ -35,10 +35,18 @@ export type { SamplingOptions } from "./src/generate/sampling.ts";
 export type { FinishReason } from "./src/generate/generate.ts";
 export type { StopOptions } from "./src/generate/stop.ts";
 export type {
+  DynamicLinearScaling,
+  DynamicNtkScaling,
+  DynamicYarnRule,
+  DynamicYarnScaling,
   FrequencyBlend,
   LinearScaling,
   Llama3Scaling,
+  LongRopeScaling,
   NoScaling,
+  NtkScaling,
+  PartNtkScaling,
+  ProportionalScaling,
   RopeFrequencies,
   RopeScaling,
   RopeSettings,

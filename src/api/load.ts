@@ -13,7 +13,7 @@ import { type ModelConfig, parseConfig, parseGgufConfig } from "../model/config.
 import type { KvFormat } from "../kernels/kv_formats.ts";
 import { paddedConfig } from "../model/padding.ts";
 import { defaultPrefillChunk, type MemoryPlan, planMemory, requireFit } from "../model/plan.ts";
-import { type RopeFrequencies, ropeFrequencies, type RopeScaling } from "../model/rope.ts";
+import { createRope, type Rope, type RopeFrequencies, type RopeScaling } from "../model/rope.ts";
 import { chooseRope, type RopeChoice } from "../model/rope_choice.ts";
 import { Runtime } from "../model/runtime.ts";
 import { warmUp } from "../model/warm_up.ts";
@@ -50,7 +50,7 @@ export interface LoadOptions {
 export interface Inspection {
   /** The model's shape and settings. */
   readonly config: ModelConfig;
-  /** The rotary frequencies that would be used, and the config's field that they come from. */
+  /** The rotary frequencies that would be used (of a short input, where they depend on its length), and the config's field that they come from. */
   readonly rope: RopeFrequencies & { readonly source: string };
   /** Tensors as the files have them; empty where there is only a config. */
   readonly tensors: readonly { readonly name: string; readonly dtype: string; readonly shape: readonly number[] }[];
@@ -62,7 +62,7 @@ export interface Inspection {
 interface Opened {
   readonly checkpoint: Checkpoint;
   readonly config: ModelConfig;
-  readonly frequencies: RopeFrequencies;
+  readonly rope: Rope;
   readonly ropeSource: string;
   readonly contextLength: number;
 }
@@ -96,7 +96,7 @@ export async function loadModel(source: string | ModelSource, options: LoadOptio
   const undo: (() => void)[] = [];
   try {
     const opened = await openModel(files, options);
-    const { checkpoint, config, frequencies, contextLength } = opened;
+    const { checkpoint, config, rope, contextLength } = opened;
     if (checkpoint.format === "none") {
       throw new FormatError(files.name, `Cannot load ${files.name}: it has a config and no weights`, {
         code: "Missing",
@@ -122,7 +122,7 @@ export async function loadModel(source: string | ModelSource, options: LoadOptio
       ...(onProgress === undefined ? {} : { onProgress }),
     });
     const runtime = new Runtime(gpu, paddedConfig(config), weights, {
-      frequencies,
+      rope,
       kvFormat: plan.kvCache,
       contextLength,
       prefillChunk: prefillChunkOf(options, gpu, contextLength),
@@ -150,7 +150,7 @@ export async function inspectModel(source: string | ModelSource, options: LoadOp
   const files = typeof source === "string" ? await denoSource(source) : source;
   try {
     const opened = await openModel(files, options);
-    const { checkpoint, config, frequencies, ropeSource } = opened;
+    const { checkpoint, config, rope, ropeSource } = opened;
     let gpu: Gpu | undefined;
     try {
       gpu = options.device === undefined ? await Gpu.request() : await Gpu.from(options.device);
@@ -163,7 +163,7 @@ export async function inspectModel(source: string | ModelSource, options: LoadOp
     const plan = weights.map((each) => planFor(opened, { ...options, weights: each }, gpu));
     gpu?.dispose();
     const tensors = [...checkpoint.tensors].map(([name, { dtype, shape }]) => ({ name, dtype, shape }));
-    return { config, rope: { ...frequencies, source: ropeSource }, tensors, plan };
+    return { config, rope: { ...rope.frequenciesAt(0), source: ropeSource }, tensors, plan };
   } finally {
     if (typeof source === "string") files.close();
   }
@@ -175,12 +175,11 @@ async function openModel(files: ModelSource, options: LoadOptions): Promise<Open
   const config = checkpoint.format === "gguf"
     ? parseGgufConfig(checkpoint.config, tensors, configFile)
     : parseConfig(checkpoint.config, configFile, generationConfig);
-  const { scaling, ropeTheta, source } = chooseRope(config, options.ropeScaling);
-  const frequencies = ropeFrequencies(scaling, { rotaryDim: config.headDim, ropeTheta });
+  const { scaling, shape, source } = chooseRope(config, options.ropeScaling);
   return {
     checkpoint,
-    config,
-    frequencies,
+    config: { ...config, rotaryDim: shape.rotaryDim },
+    rope: createRope(scaling, shape),
     ropeSource: source,
     contextLength: options.contextLength ?? defaultContext(config, scaling, options.ropeScaling !== undefined),
   };

@@ -5,7 +5,7 @@
  */
 import type { ModelConfig } from "../model/config.ts";
 import type { MemoryPlan } from "../model/plan.ts";
-import { type RopeFrequencies, ropeFrequencies } from "../model/rope.ts";
+import { createRope, type RopeFrequencies } from "../model/rope.ts";
 import { chooseRope, type RopeChoice } from "../model/rope_choice.ts";
 import type { Runtime } from "../model/runtime.ts";
 import { Sequence } from "../model/sequence.ts";
@@ -108,7 +108,7 @@ export class Model {
     return this.#parts.runtime.contextLength;
   }
 
-  /** The rotary frequencies in use. */
+  /** The rotary frequencies in use; of a short input, where they depend on its length. */
   get rope(): RopeFrequencies {
     return this.#parts.runtime.rope.frequencies;
   }
@@ -127,10 +127,9 @@ export class Model {
       throw new TypeError("Cannot change the RoPE scaling while sessions exist: dispose them first");
     }
     const { config } = this;
-    const { scaling, ropeTheta } = chooseRope(config, choice);
-    const frequencies = ropeFrequencies(scaling, { rotaryDim: config.headDim, ropeTheta });
-    this.#parts.runtime.replaceFrequencies(frequencies);
-    return frequencies;
+    const { scaling, shape } = chooseRope(config, choice);
+    this.#parts.runtime.replaceRope(createRope(scaling, shape));
+    return this.rope;
   }
 
   /** The plan that the model was loaded by. */

@@ -6,7 +6,7 @@
  */
 import { ConfigFields } from "./config_fields.ts";
 import { GGUF_SPELLING, ggufFields, type GgufTensors } from "./gguf_config.ts";
-import { parseRopeScaling, type RopeScaling, type RopeSettings } from "./rope.ts";
+import { parseRopeScaling, type RopeScaling, type RopeSettings, ropeShape } from "./rope.ts";
 
 /** The shape of a Llama and what else its config says. */
 export interface ModelConfig {
@@ -26,6 +26,8 @@ export interface ModelConfig {
   readonly nKvHeads: number;
   /** Width of a head, a multiple of 4. */
   readonly headDim: number;
+  /** Elements of a head that are rotated, a multiple of 4; the rest carries no position. */
+  readonly rotaryDim: number;
   /** Added to the mean square in every norm. */
   readonly rmsNormEps: number;
   /** Base of the rotary frequencies. */
@@ -163,6 +165,10 @@ function readLlama(fields: ConfigFields, rope: RopeSettings): ModelConfig {
     const field = fields.has("head_dim") ? "head_dim" : "num_attention_heads";
     fields.refuse(field, `which makes heads of ${headDim}: expected a multiple of 4, at most ${MOST.headDim}`);
   }
+  const { rotaryDim } = ropeShape(rope, headDim, fields.file);
+  if (rotaryDim !== headDim && rope.scaling.type === "none") {
+    fields.refuse("partial_rotary_factor", "which transformers ignores in a Llama without scaling: expected 1");
+  }
   const eosIds = fields.ids("eos_token_id", vocabSize);
   return {
     architecture: "LlamaForCausalLM",
@@ -173,6 +179,7 @@ function readLlama(fields: ConfigFields, rope: RopeSettings): ModelConfig {
     nHeads,
     nKvHeads,
     headDim,
+    rotaryDim,
     rmsNormEps: fields.positive("rms_norm_eps", 1, 1e-6),
     ropeTheta: rope.ropeTheta,
     ropeScaling: rope.scaling,

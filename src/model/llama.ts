@@ -29,7 +29,7 @@ export interface Chunk {
   readonly cache: KvCache;
   /** The host's bound on the tokens in the cache after the pass: sizes attention's grid. */
   readonly maxKvLength: number;
-  /** Cosines and sines by position: (nPositions, headDim / 2, 2). */
+  /** Cosines and sines by position: (nPositions, rotaryDim / 2, 2). */
   readonly ropeTable: Tensor;
 }
 
@@ -50,13 +50,14 @@ export class Llama {
     const { hiddenSize: dim, intermediateSize, nHeads, nKvHeads, headDim, rmsNormEps: eps } = this.config;
     const { hidden, normed, qkv, q, attended, partials, gateUp, activated } = this.scratch;
     const nRows = nTokens;
+    const rotaryDim = 2 * ropeTable.shape[1]!;
     const heads = { nTokens, nHeads, nKvHeads, headDim, cacheFormat: cache.format, capacity: cache.capacity };
     embed(recorder, { tokens, table: this.weights.embedTokens, out: hidden, nTokens });
     this.weights.layers.forEach((layer, i) => {
       const { k, v } = cache.layers[i]!;
       rmsNorm(recorder, { x: hidden, weight: layer.inputNorm, out: normed, nRows, dim, eps });
       matmul(recorder, { x: normed, matrix: layer.qkvProj, bias: layer.qkvBias, out: qkv, nRows });
-      ropeKv(recorder, { qkv, table: ropeTable, state, q, k, v, ...heads });
+      ropeKv(recorder, { qkv, table: ropeTable, rotaryDim, state, q, k, v, ...heads });
       attention(recorder, { q, k, v, state, partials, out: attended, maxKvLength, scale: headDim ** -0.5, ...heads });
       matmul(recorder, { x: attended, matrix: layer.oProj, bias: layer.oBias, out: hidden, nRows, add: true });
       rmsNorm(recorder, { x: hidden, weight: layer.postAttentionNorm, out: normed, nRows, dim, eps });

@@ -4,7 +4,7 @@
  * @module
  */
 import type { ModelConfig } from "./config.ts";
-import { parseRopeScaling, type RopeScaling } from "./rope.ts";
+import { parseRopeScaling, type RopeScaling, type RopeShape, ropeShape } from "./rope.ts";
 
 /**
  * RoPE scaling in place of the model's own: `"none"`, or an object as config.json's `rope_scaling` has it. Where it
@@ -16,8 +16,8 @@ export type RopeChoice = "none" | Readonly<Record<string, unknown>>;
 export interface ChosenRope {
   /** How frequencies are scaled. */
   readonly scaling: RopeScaling;
-  /** Base of the geometric row of frequencies. */
-  readonly ropeTheta: number;
+  /** Rotated elements of a head, and the base. */
+  readonly shape: RopeShape;
   /** The field of the config that the scaling comes from, or "option". */
   readonly source: string;
 }
@@ -30,14 +30,15 @@ export interface ChosenRope {
  * @throws {FormatError} If the scaling is unknown, has a key that Skein does not know, or a value out of range.
  */
 export function chooseRope(config: ModelConfig, choice: RopeChoice | undefined): ChosenRope {
-  if (choice === undefined) {
-    return { scaling: config.ropeScaling, ropeTheta: config.ropeTheta, source: config.ropeSource };
-  }
+  const { ropeScaling: scaling, ropeTheta, rotaryDim, headDim, maxPositionEmbeddings } = config;
+  if (choice === undefined) return { scaling, shape: { rotaryDim, ropeTheta }, source: config.ropeSource };
   const fields = {
-    rope_theta: config.ropeTheta,
-    max_position_embeddings: config.maxPositionEmbeddings,
+    rope_theta: ropeTheta,
+    partial_rotary_factor: rotaryDim / headDim,
+    max_position_embeddings: maxPositionEmbeddings,
     rope_scaling: choice === "none" ? null : choice,
   };
-  const { scaling, ropeTheta } = parseRopeScaling(fields, "the option ropeScaling");
-  return { scaling, ropeTheta, source: "option" };
+  const file = "the option ropeScaling";
+  const settings = parseRopeScaling(fields, file);
+  return { scaling: settings.scaling, shape: ropeShape(settings, headDim, file), source: "option" };
 }

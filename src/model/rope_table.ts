@@ -7,29 +7,30 @@ import type { Gpu } from "../gpu/device.ts";
 import { byteLengthOf, type Tensor } from "../gpu/tensor.ts";
 import { checkedRopeTable, type RopeTableSource } from "../kernels/rope_table.ts";
 import type { ModelConfig } from "./config.ts";
-import type { RopeFrequencies } from "./rope.ts";
+import type { Rope, RopeFrequencies } from "./rope.ts";
 
 /** Positions by which the table grows at least. */
 const GROWTH = 1024;
 
 /** Bytes of a table of `length` positions. */
 export function ropeTableBytes(config: ModelConfig, length: number): number {
-  return byteLengthOf("f32", [length, config.headDim / 2, 2]);
+  return byteLengthOf("f32", [length, config.rotaryDim / 2, 2]);
 }
 
 /** A table that grows up to a limit. */
 export class RopeTable {
   readonly #gpu: Gpu;
-  readonly #frequencies: RopeFrequencies;
+  readonly #rope: Rope;
   readonly #limit: number;
   #table: Tensor | undefined;
   #length = 0;
+  #filled: RopeFrequencies | undefined;
   #source: RopeTableSource = "yarn_table";
 
   /** Makes an empty table for up to `limit` positions. */
-  constructor(gpu: Gpu, frequencies: RopeFrequencies, limit: number) {
+  constructor(gpu: Gpu, rope: Rope, limit: number) {
     this.#gpu = gpu;
-    this.#frequencies = frequencies;
+    this.#rope = rope;
     this.#limit = limit;
   }
 
@@ -38,26 +39,35 @@ export class RopeTable {
     return this.#source;
   }
 
-  /** The frequencies that it is made from. */
-  get frequencies(): RopeFrequencies {
-    return this.#frequencies;
+  /** The rotary embedding that it is made from. */
+  get rope(): Rope {
+    return this.#rope;
   }
 
-  /** The table with at least `length` positions: (nPositions, headDim / 2, 2) f32. Replaced when it grows. */
-  async reserve(length: number): Promise<Tensor> {
-    if (this.#table !== undefined && length <= this.#length) return this.#table;
+  /** The frequencies of a short input. */
+  get frequencies(): RopeFrequencies {
+    return this.#rope.frequenciesAt(0);
+  }
+
+  /**
+   * The table with at least `length` positions, for an input of `inputLength` tokens: (nPositions, rotaryDim / 2, 2)
+   * f32. Replaced when it grows, and filled anew when the frequencies are others.
+   */
+  async reserve(length: number, inputLength: number): Promise<Tensor> {
+    const frequencies = this.#rope.frequenciesAt(inputLength);
+    const isRoomy = this.#table !== undefined && length <= this.#length;
+    if (isRoomy && frequencies === this.#filled) return this.#table!;
     const doubled = Math.max(length, 2 * this.#length);
-    const nPositions = Math.min(this.#limit, Math.ceil(doubled / GROWTH) * GROWTH);
-    const table = this.#gpu.createTensor("rope table", "f32", [nPositions, this.#frequencies.invFreq.length, 2]);
-    this.#source = await checkedRopeTable(this.#gpu, {
-      frequencies: this.#frequencies,
-      table,
-      firstPosition: 0,
-      nPositions,
-    });
-    this.#table?.dispose();
+    const nPositions = isRoomy ? this.#length : Math.min(this.#limit, Math.ceil(doubled / GROWTH) * GROWTH);
+    const table = isRoomy
+      ? this.#table!
+      : this.#gpu.createTensor("rope table", "f32", [nPositions, frequencies.invFreq.length, 2]);
+    this.#filled = undefined;
+    this.#source = await checkedRopeTable(this.#gpu, { frequencies, table, firstPosition: 0, nPositions });
+    if (!isRoomy) this.#table?.dispose();
     this.#table = table;
     this.#length = nPositions;
+    this.#filled = frequencies;
     return table;
   }
 

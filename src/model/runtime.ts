@@ -9,15 +9,15 @@ import type { Tensor } from "../gpu/tensor.ts";
 import type { ModelConfig } from "./config.ts";
 import type { KvFormat } from "../kernels/kv_formats.ts";
 import { Llama } from "./llama.ts";
-import type { RopeFrequencies } from "./rope.ts";
+import type { Rope } from "./rope.ts";
 import { RopeTable } from "./rope_table.ts";
 import { createScratch, disposeScratch, type Scratch } from "./scratch.ts";
 import { disposeWeights, type LlamaWeights } from "./weights.ts";
 
 /** Choices that a runtime is made with. */
 export interface RuntimeOptions {
-  /** The rotary frequencies to use, which need not be the config's own. */
-  readonly frequencies: RopeFrequencies;
+  /** The rotary embedding to use, which need not be the config's own. */
+  readonly rope: Rope;
   /** Storage format of keys and values. */
   readonly kvFormat: KvFormat;
   /** Most tokens that a sequence may have. */
@@ -60,7 +60,7 @@ export class Runtime {
     this.#weights = weights;
     this.#scratch = createScratch(gpu, config, options.prefillChunk, options.contextLength);
     this.llama = new Llama(config, weights, this.#scratch);
-    this.#rope = new RopeTable(gpu, options.frequencies, options.contextLength);
+    this.#rope = new RopeTable(gpu, options.rope, options.contextLength);
   }
 
   /** Activations. */
@@ -74,14 +74,14 @@ export class Runtime {
   }
 
   /** Rotates by other frequencies from now on. What sequences have cached was rotated by those before. */
-  replaceFrequencies(frequencies: RopeFrequencies): void {
+  replaceRope(rope: Rope): void {
     this.#rope.dispose();
-    this.#rope = new RopeTable(this.gpu, frequencies, this.contextLength);
+    this.#rope = new RopeTable(this.gpu, rope, this.contextLength);
   }
 
-  /** The rotary table, at least `length` positions long. */
-  ropeTable(length: number): Promise<Tensor> {
-    return this.rope.reserve(length);
+  /** The rotary table, at least `length` positions long, for an input of `inputLength` tokens. */
+  ropeTable(length: number, inputLength: number): Promise<Tensor> {
+    return this.rope.reserve(length, inputLength);
   }
 
   /**

@@ -259,7 +259,7 @@ export class Sequence {
   ): Promise<void> {
     const { gpu, llama, prefillChunk } = this.#runtime;
     const total = this.#tokens.length;
-    const ropeTable = await this.#runtime.ropeTable(this.#cache.capacity);
+    const ropeTable = await this.#runtime.ropeTable(this.#cache.capacity, 0);
     while (this.#cached < total) {
       const begin = this.#cached;
       const end = Math.min(total, begin + prefillChunk);
@@ -288,7 +288,7 @@ export class Sequence {
   async #recordStep(length: number): Promise<Recorder> {
     const { gpu, llama, contextLength } = this.#runtime;
     this.#cache.reserve(length);
-    const ropeTable = await this.#runtime.ropeTable(this.#cache.capacity);
+    const ropeTable = await this.#runtime.ropeTable(this.#cache.capacity, 0);
     let bound = SMALLEST_BOUND;
     while (bound < length) bound *= 2;
     bound = Math.min(bound, contextLength);

@@ -22,7 +22,7 @@ export async function warmUp(runtime: Runtime): Promise<void> {
   using token = gpu.createTensor("warm-up token", "u32", [1]);
   try {
     cache.reserve(Math.min(2, contextLength));
-    const ropeTable = await runtime.ropeTable(cache.capacity);
+    const ropeTable = await runtime.ropeTable(cache.capacity, 0);
     const recorder = gpu.record();
     for (let nTokens = Math.min(2, contextLength, runtime.prefillChunk); nTokens > 0; nTokens--) {
       first.forward(recorder, { tokens: scratch.tokens, nTokens, state, cache, maxKvLength: nTokens, ropeTable });

@@ -8,8 +8,8 @@
 
 /** Settings of YaRN, with the defaults filled in. */
 export interface YarnScaling {
-  /** Marks YaRN in the union of scalings. */
-  readonly type: "yarn";
+  /** "ntk-by-parts" is YaRN's predecessor: the same frequencies, and 1 as the factor on cos and sin. */
+  readonly type: "yarn" | "ntk-by-parts";
   /** How many times longer than trained the context becomes. */
   readonly factor: number;
   /** Context length that the model was trained with, in tokens. */
@@ -28,6 +28,28 @@ export interface YarnScaling {
   readonly truncate: boolean;
   /** Whether the checkpoint was trained with this scaling. Static YaRN computes the same either way. */
   readonly finetuned?: boolean;
+  /** Weight of the frequencies that stay as they are; the paper's repository has it. Default 1. */
+  readonly extrapolationFactor?: number;
+  /** Weight of the logarithm in the factor on cos and sin. The paper has 0.1, its Mistral models 0.07. Default 0.1. */
+  readonly logWeight?: number;
+}
+
+/**
+ * Which class of the paper's repository dynamic YaRN follows; they differ. Named after their files:
+ * `LlamaDynamicYaRNScaledRotaryEmbedding` stands alone and is the paper's; `modeling_llama_yarn` (and
+ * `modeling_mistral_yarn`) measures the length by the full length, not the original one;
+ * `modeling_llama_together_yarn` takes the config's factor up to the full length.
+ */
+export type DynamicYarnRule = "standalone" | "modeling_llama_yarn" | "modeling_llama_together_yarn";
+
+/** Dynamic YaRN: past `maxPositionEmbeddings` tokens the factor grows with the input. */
+export interface DynamicYarnScaling extends Omit<YarnScaling, "type" | "attentionFactor" | "mscale" | "mscaleAllDim"> {
+  /** Marks the member of the union. */
+  readonly type: "dynamic-yarn";
+  /** Up to this many tokens nothing grows: YaRN for a fine-tuned model, no scaling for another. */
+  readonly maxPositionEmbeddings: number;
+  /** The class to follow. */
+  readonly rule: DynamicYarnRule;
 }
 
 /** The two sets of frequencies and the share of the second, for the `yarn_table` kernel. Each is (rotaryDim / 2) f32. */
@@ -85,16 +107,19 @@ export function yarnMscale(factor: number, weight: number = 1): number {
 }
 
 /** The factor on cos and sin that a model with these settings wants. */
-export function yarnAttentionFactor({ factor, attentionFactor, mscale, mscaleAllDim }: YarnScaling): number {
+export function yarnAttentionFactor(scaling: YarnScaling): number {
+  const { type, factor, attentionFactor, mscale, mscaleAllDim, logWeight } = scaling;
   if (attentionFactor !== undefined) return attentionFactor;
+  if (type === "ntk-by-parts") return 1;
   // Zero counts as absent, and one without the other is ignored: transformers' rule, which checkpoints rely on.
   if (mscale && mscaleAllDim) return yarnMscale(factor, mscale) / yarnMscale(factor, mscaleAllDim);
-  return yarnMscale(factor);
+  return logWeight === undefined ? yarnMscale(factor) : factor <= 1 ? 1 : logWeight * Math.log(factor) + 1;
 }
 
 /** ropeTheta^(2 j / rotaryDim) for every pair j, in float32 as torch computes it. */
 export function rotaryPeriods(rotaryDim: number, ropeTheta: number): Float32Array<ArrayBuffer> {
-  return Float32Array.from({ length: rotaryDim / 2 }, (_, j) => f32(ropeTheta ** f32((2 * j) / rotaryDim)));
+  const base = f32(ropeTheta);
+  return Float32Array.from({ length: rotaryDim / 2 }, (_, j) => f32(base ** f32((2 * j) / rotaryDim)));
 }
 
 /** Both sets of frequencies and their mask, each operation rounded to float32 in the reference's order. */
@@ -104,10 +129,38 @@ export function yarnBlend(
 ): FrequencyBlend {
   const periods = rotaryPeriods(rotaryDim, ropeTheta);
   const factor = f32(scaling.factor);
+  const extrapolation = f32(scaling.extrapolationFactor ?? 1);
   const [low, high] = findCorrectionRange(scaling, { rotaryDim, ropeTheta });
   return {
     extrapolated: periods.map((period) => f32(1 / period)),
     interpolated: periods.map((period) => f32(1 / f32(factor * period))),
-    mask: linearRampMask(low, high, rotaryDim / 2).map((ramp) => f32(1 - ramp)),
+    mask: linearRampMask(low, high, rotaryDim / 2).map((ramp) => f32(f32(1 - ramp) * extrapolation)),
+  };
+}
+
+/**
+ * Static YaRN for `length` tokens of a dynamic one, or what stands in for it up to `maxPositionEmbeddings`: nothing,
+ * with a factor on cos and sin.
+ */
+export function dynamicYarnAt(
+  scaling: DynamicYarnScaling,
+  length: number,
+): YarnScaling | { readonly type: "none"; readonly attentionFactor: number } {
+  const { rule, maxPositionEmbeddings: full, originalMaxPositionEmbeddings: original, finetuned } = scaling;
+  const isTogether = rule === "modeling_llama_together_yarn";
+  if (length <= full && finetuned !== true) {
+    // The class keeps the factor that it was constructed with, although nothing is scaled yet.
+    return { type: "none", attentionFactor: isTogether ? yarnMscale(scaling.factor) : 1 };
+  }
+  const factor = length > full
+    ? length / (rule === "modeling_llama_yarn" ? full : original)
+    : isTogether
+    ? scaling.factor
+    : full / original;
+  const { betaFast, betaSlow, truncate, extrapolationFactor = 1, logWeight } = scaling;
+  return {
+    ...{ type: "yarn", factor, originalMaxPositionEmbeddings: original },
+    ...{ betaFast, betaSlow, truncate, extrapolationFactor },
+    ...(logWeight === undefined ? {} : { logWeight }),
   };
 }

@@ -35,6 +35,7 @@ Deno.test("parseConfig() reads the shape of a Llama", () => {
     nHeads: 9,
     nKvHeads: 3,
     headDim: 64,
+    rotaryDim: 64,
     rmsNormEps: 1e-5,
     ropeTheta: 100000,
     ropeScaling: { type: "none" },
@@ -116,7 +117,7 @@ const refused: readonly (readonly [Record<string, unknown>, string])[] = [
   [{ sliding_window: 4096 }, "sliding_window is 4096"],
   [{ quantization_config: { bits: 4 } }, `quantization_config is {"bits":4}`],
   [{ partial_rotary_factor: 0.5 }, "partial_rotary_factor"],
-  [{ rope_scaling: { type: "su", factor: 2 } }, `rope_scaling has RoPE type "su"`],
+  [{ rope_scaling: { type: "mrope", factor: 2 } }, `rope_scaling has RoPE type "mrope"`],
   [{ num_experts: 8 }, "num_experts is 8, and Skein does not know this field"],
 ];
 

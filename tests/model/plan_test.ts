@@ -6,6 +6,7 @@ import { planMemory, requireFit } from "../../src/model/plan.ts";
 const LLAMA_2_7B = {
   ...{ vocabSize: 32000, hiddenSize: 4096, intermediateSize: 11008, nLayers: 32, nHeads: 32, nKvHeads: 32 },
   headDim: 128,
+  rotaryDim: 128,
 } as ModelConfig;
 
 const input = { weights: "q4", weightsBytes: 4e9, kvCache: "f16", contextLength: 65536, prefillChunk: 512 } as const;
