@@ -1,0 +1,287 @@
+/**
+ * Perplexity by context length, as jquesnelle/yarn's eval/perplexity.py measures it, on sliding or sampled windows, for
+ * one RoPE scaling or several.
+ *
+ * @module
+ */
+import type { RopeChoice } from "../model/rope_choice.ts";
+import type { EvalDocument } from "./documents.ts";
+import type { Scalable, Scorer } from "./scorer.ts";
+import { type EvalWindow, SAMPLED_TARGETS, sampledWindow, slidingWindows, type WindowEnd } from "./windows.ts";
+
+/** A RoPE scaling under the name that results carry. */
+export interface NamedScaling {
+  /** The name. */
+  readonly name: string;
+  /** The scaling; undefined for the model's own. */
+  readonly scaling: RopeChoice | undefined;
+}
+
+/** How to measure. */
+export interface PerplexityOptions {
+  /** Context lengths in tokens, BOS included; a row for each. */
+  readonly lengths: readonly number[];
+  /** Scalings to compare; a block of rows for each. Default: what the model has. */
+  readonly scalings?: readonly NamedScaling[];
+  /** Tokens from one sliding window's begin to the next one's. @default {256} */
+  readonly stride?: number;
+  /** One pass of each document, cut to the window. @default {false} */
+  readonly truncate?: boolean;
+  /** Measure the last 256 targets before these places, in place of sliding windows over everything. */
+  readonly windowEnds?: readonly WindowEnd[];
+  /**
+   * Bounds of position buckets, ascending: also measures every target of one window as long as the last bound, by
+   * where it stands. With `windowEnds` only.
+   */
+  readonly buckets?: readonly number[];
+  /** Keeps what windows gave, so that an interrupted evaluation goes on where it stopped. */
+  readonly records?: WindowRecords;
+  /** Aborting ends the evaluation within one submit; it then throws the signal's reason. */
+  readonly signal?: AbortSignal;
+  /** Told how far the evaluation has come. */
+  readonly onProgress?: (progress: EvalProgress) => void;
+  /** Told each row when it is done. */
+  readonly onRow?: (row: PerplexityRow) => void;
+}
+
+/** What windows of earlier runs gave. */
+export interface WindowRecords {
+  /** Sums of negative log-likelihoods, one list a window, in the windows' order. */
+  of(row: string): readonly (readonly number[])[];
+  /** Adds a window. */
+  add(row: string, sums: readonly number[]): Promise<void>;
+}
+
+/** How far an evaluation has come. */
+export interface EvalProgress {
+  /** The scaling at work. */
+  readonly scaling: string;
+  /** The context length at work. */
+  readonly contextLength: number;
+  /** Windows of the row that are done. */
+  readonly windows: number;
+  /** Windows of the row. */
+  readonly totalWindows: number;
+  /** Seconds that the whole evaluation still takes, by its speed so far; undefined before anything is known. */
+  readonly secondsLeft: number | undefined;
+}
+
+/** Perplexity at one context length. */
+export interface PerplexityRow {
+  /** The scaling's name; "own" where none was asked for. */
+  readonly scaling: string;
+  /** Tokens of a window, BOS included. */
+  readonly contextLength: number;
+  /** First and last (exclusive) position of the targets in their windows, where the row is a bucket. */
+  readonly positions?: readonly [number, number];
+  /** exp of the unweighted mean over windows of each window's mean negative log-likelihood. */
+  readonly perplexity: number;
+  /** exp of the mean negative log-likelihood of all tokens that count. */
+  readonly tokenPerplexity: number;
+  /** Tokens that count. */
+  readonly tokens: number;
+  /** Windows that they are in. */
+  readonly windows: number;
+}
+
+/** One forward pass. */
+interface Pass extends EvalWindow {
+  readonly document: EvalDocument;
+}
+
+/** The passes of one row, or of all buckets. */
+interface Job {
+  readonly scaling: NamedScaling;
+  readonly length: number;
+  readonly passes: readonly Pass[];
+  /** Bounds of buckets; undefined where the targets are not split. */
+  readonly bounds: readonly number[] | undefined;
+}
+
+/** The stride of the paper. */
+export const DEFAULT_STRIDE = 256;
+
+/**
+ * Measures perplexity, row by row.
+ *
+ * @param model The model; its scaling is given back at the end where `scalings` are compared.
+ * @param documents What it is measured on.
+ * @returns Rows by scaling and length; the rows of buckets after those of the scaling's lengths.
+ * @throws {RangeError} If a length, the stride, a bound or a window is out of range; nothing was measured then.
+ * @throws {FormatError} If a scaling is unknown; nothing was measured then.
+ */
+export async function perplexity(
+  model: Scorer & Partial<Scalable>,
+  documents: readonly EvalDocument[],
+  options: PerplexityOptions,
+): Promise<PerplexityRow[]> {
+  const { signal, records, onProgress, onRow, scalings } = options;
+  const jobs = planJobs(model, documents, options);
+  if (jobs.some(({ passes }) => passes.length === 0)) {
+    throw new RangeError(`Cannot measure perplexity: none of ${documents.length} documents has tokens to predict`);
+  }
+  // A name that is wrong ends the evaluation now, not after the hours that those before it take.
+  for (const { scaling } of scalings ?? []) model.scaleRope!(scaling);
+  const clock = new Clock(jobs, records);
+  const rows: PerplexityRow[] = [];
+  try {
+    for (const job of jobs) {
+      const row = rowName(job);
+      const sums = [...records?.of(row) ?? []];
+      if (scalings !== undefined && sums.length < job.passes.length) model.scaleRope!(job.scaling.scaling);
+      const tell = (share: number) =>
+        onProgress?.({
+          scaling: job.scaling.name,
+          contextLength: job.length,
+          windows: sums.length,
+          totalWindows: job.passes.length,
+          secondsLeft: clock.secondsLeft(share),
+        });
+      for (const pass of job.passes.slice(sums.length)) {
+        signal?.throwIfAborted();
+        tell(0);
+        const sum = await scorePass(model, pass, job, signal, (share) => tell(share * costOf(pass)));
+        sums.push(sum);
+        await records?.add(row, sum);
+        clock.advance(costOf(pass));
+      }
+      for (const done of rowsOf(job, sums)) {
+        rows.push(done);
+        onRow?.(done);
+      }
+    }
+  } finally {
+    if (scalings !== undefined) model.scaleRope!();
+  }
+  return rows;
+}
+
+function planJobs(model: Scorer, documents: readonly EvalDocument[], options: PerplexityOptions): Job[] {
+  const { lengths, scalings = [{ name: "own", scaling: undefined }], windowEnds, buckets } = options;
+  if (buckets !== undefined) {
+    if (windowEnds === undefined) throw new RangeError("Cannot split positions into buckets without window ends");
+    const bad = buckets.findIndex((bound, i) => !Number.isInteger(bound) || bound <= (buckets[i - 1] ?? -1));
+    if (buckets.length < 2 || bad >= 0) {
+      throw new RangeError(`Cannot use buckets ${buckets.join(",")}: expected two or more ascending whole numbers`);
+    }
+  }
+  for (const length of [...lengths, ...buckets?.slice(-1) ?? []]) {
+    if (!Number.isInteger(length) || length < 2 || length > model.contextLength) {
+      throw new RangeError(
+        `Cannot measure at length ${length}: expected 2 to the context length ${model.contextLength}`,
+      );
+    }
+  }
+  const plain = lengths.map((length) => ({
+    length,
+    passes: passesOf(model, documents, options, length),
+    bounds: undefined,
+  }));
+  const split = buckets === undefined ? [] : [{
+    length: buckets.at(-1)!,
+    passes: passesOf(model, documents, { ...options, windowEnds: windowEnds! }, buckets.at(-1)!, Infinity),
+    bounds: buckets,
+  }];
+  return scalings.flatMap((scaling) => [...plain, ...split].map((job) => ({ scaling, ...job })));
+}
+
+function passesOf(
+  { tokenizer }: Scorer,
+  documents: readonly EvalDocument[],
+  { windowEnds, stride = DEFAULT_STRIDE, truncate = false }: PerplexityOptions,
+  length: number,
+  scored: number = SAMPLED_TARGETS,
+): Pass[] {
+  const hasBos = tokenizer.bosId !== undefined;
+  if (windowEnds === undefined) {
+    return documents.flatMap((document) =>
+      slidingWindows(document.tokens.length, { length, stride, truncate, hasBos })
+        .map((window) => ({ document, ...window }))
+    );
+  }
+  return windowEnds.map(({ document: index, end }) => {
+    const document = documents[index]!;
+    const window = sampledWindow(end, length, scored, hasBos);
+    if (window.begin < 0 || end > document.tokens.length) {
+      throw new RangeError(
+        `Cannot measure at length ${length} before token ${end} of ${document.name}: it has ${document.tokens.length} tokens`,
+      );
+    }
+    return { document, ...window };
+  });
+}
+
+/** Sums of the negative log-likelihoods of a pass's targets: one, or one a bucket. */
+async function scorePass(
+  model: Scorer,
+  { document, begin, end, scored }: Pass,
+  { bounds }: Job,
+  signal: AbortSignal | undefined,
+  onShare: (share: number) => void,
+): Promise<number[]> {
+  const { bosId } = model.tokenizer;
+  const inside = document.tokens.subarray(begin, end);
+  const ids = bosId === undefined ? inside : Uint32Array.of(bosId, ...inside);
+  const { logprobs } = await model.score(ids, {
+    last: scored,
+    ...(signal === undefined ? {} : { signal }),
+    onProgress: (done, total) => onShare(done / total),
+  });
+  const sums = new Array<number>(bounds === undefined ? 1 : bounds.length - 1).fill(0);
+  const first = ids.length - 1 - scored;
+  for (let i = 0; i < logprobs.length; i++) {
+    const bucket = bounds === undefined ? 0 : bounds.findLastIndex((bound) => bound <= first + i);
+    if (bucket >= 0 && bucket < sums.length) sums[bucket]! -= logprobs[i]!;
+  }
+  return sums;
+}
+
+function rowsOf({ scaling, length, passes, bounds }: Job, sums: readonly (readonly number[])[]): PerplexityRow[] {
+  const parts = bounds === undefined ? [undefined] : bounds.slice(1).map((to, i) => [bounds[i]!, to] as const);
+  return parts.map((positions, part) => {
+    const counts = passes.map(({ scored }) => positions === undefined ? scored : positions[1] - positions[0]);
+    const tokens = counts.reduce((sum, count) => sum + count, 0);
+    const total = sums.reduce((sum, each) => sum + each[part]!, 0);
+    const means = sums.reduce((sum, each, i) => sum + each[part]! / counts[i]!, 0);
+    return {
+      scaling: scaling.name,
+      contextLength: length,
+      ...(positions === undefined ? {} : { positions }),
+      perplexity: Math.exp(means / passes.length),
+      tokenPerplexity: Math.exp(total / tokens),
+      tokens,
+      windows: passes.length,
+    };
+  });
+}
+
+/** A row's name in the records. The scaling itself and not its name: one scaling can be spelled in many ways. */
+function rowName({ scaling: { scaling }, length, bounds }: Job): string {
+  return [JSON.stringify(scaling ?? "own"), length, ...bounds ?? []].join(" ");
+}
+
+function costOf({ begin, end }: EvalWindow): number {
+  return end - begin;
+}
+
+/** Estimates the time left by the tokens that went in. */
+class Clock {
+  readonly #started = performance.now();
+  #left: number;
+  #done = 0;
+
+  constructor(jobs: readonly Job[], records: WindowRecords | undefined) {
+    this.#left = jobs.flatMap((job) => job.passes.slice(records?.of(rowName(job)).length ?? 0))
+      .reduce((sum, pass) => sum + costOf(pass), 0);
+  }
+
+  advance(cost: number): void {
+    this.#done += cost;
+    this.#left -= cost;
+  }
+
+  secondsLeft(share: number): number | undefined {
+    const done = this.#done + share;
+    return done > 0 ? ((performance.now() - this.#started) / 1000 / done) * (this.#left - share) : undefined;
+  }
+}
