@@ -3,37 +3,39 @@
  *
  * @module
  */
-import { loadModel, type LoadOptions, type Model, Tokenizer } from "../../mod.ts";
+import { loadModel, type LoadOptions, type Model, type RopeChoice, Tokenizer } from "../../mod.ts";
 import { openCheckpoint } from "../checkpoint/checkpoint.ts";
 import { denoSource } from "../checkpoint/deno_source.ts";
 import { resolvePath } from "./command.ts";
 import { bytes, choice, flag, integer, type Option, UsageError, type Values } from "./options.ts";
 import type { Terminal } from "./terminal.ts";
 
-/** `--rope-scaling`, as the library takes it: "none", or the dictionary that config.json would have. */
-const ropeScaling: Option<LoadOptions["ropeScaling"] | undefined> = {
+/** A RoPE scaling as the library takes it: "none", or the dictionary that config.json would have. */
+export function readRopeChoice(option: string, value: string): RopeChoice {
+  if (value === "none") return "none";
+  if (value.trimStart().startsWith("{")) {
+    try {
+      return JSON.parse(value);
+    } catch (cause) {
+      throw new UsageError(`Cannot use ${option} ${JSON.stringify(value)}: ${(cause as Error).message}`, { cause });
+    }
+  }
+  const [, kind, factor] = /^([a-z0-9_-]+):(\d+(?:\.\d+)?)$/.exec(value) ?? [];
+  if (kind === undefined || !(Number(factor) > 0)) {
+    throw new UsageError(
+      `Cannot use ${option} ${
+        JSON.stringify(value)
+      }: expected none, a kind with its factor such as yarn:8, or a JSON object`,
+    );
+  }
+  return { rope_type: kind, factor: Number(factor) };
+}
+
+/** `--rope-scaling`. */
+const ropeScaling: Option<RopeChoice | undefined> = {
   placeholder: "KIND:FACTOR|JSON",
   help: "RoPE scaling in place of the model's own: none, linear:8, yarn:8, or config.json's object",
-  read: (option, [value]) => {
-    if (value === undefined) return undefined;
-    if (value === "none") return "none";
-    if (value.trimStart().startsWith("{")) {
-      try {
-        return JSON.parse(value);
-      } catch (cause) {
-        throw new UsageError(`Cannot use ${option} ${JSON.stringify(value)}: ${(cause as Error).message}`, { cause });
-      }
-    }
-    const [, kind, factor] = /^([a-z0-9]+):(\d+(?:\.\d+)?)$/.exec(value) ?? [];
-    if (kind === undefined || !(Number(factor) > 0)) {
-      throw new UsageError(
-        `Cannot use ${option} ${
-          JSON.stringify(value)
-        }: expected none, a kind with its factor such as yarn:8, or a JSON object`,
-      );
-    }
-    return { rope_type: kind, factor: Number(factor) };
-  },
+  read: (option, [value]) => value === undefined ? undefined : readRopeChoice(option, value),
 };
 
 /** `--json`, the same everywhere. */

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S deno run --allow-read --allow-env=INIT_CWD,NO_COLOR,DENO_WEBGPU_BACKEND,XDG_RUNTIME_DIR
+#!/usr/bin/env -S deno run --allow-read --allow-write --allow-env=INIT_CWD,NO_COLOR,DENO_WEBGPU_BACKEND,XDG_RUNTIME_DIR
 /**
  * The command line: `skein COMMAND ...`.
  *
@@ -11,14 +11,27 @@ import manifest from "../../deno.json" with { type: "json" };
 import { chooseBackend } from "./backend.ts";
 import { chat } from "./chat.ts";
 import type { Command } from "./command.ts";
+import { compare } from "./compare.ts";
 import { generate } from "./generate.ts";
 import { inspect } from "./inspect.ts";
 import { describeOptions, flag, nearestOf, readOptions, UsageError } from "./options.ts";
+import { passkey } from "./passkey.ts";
+import { perplexity } from "./perplexity.ts";
 import { score } from "./score.ts";
 import { Terminal } from "./terminal.ts";
 import { detokenize, tokenize } from "./tokenize.ts";
 
-const COMMANDS: Readonly<Record<string, Command>> = { generate, chat, score, tokenize, detokenize, inspect };
+const COMMANDS: Readonly<Record<string, Command>> = {
+  generate,
+  chat,
+  score,
+  perplexity,
+  passkey,
+  compare,
+  tokenize,
+  detokenize,
+  inspect,
+};
 
 /** Exit status of a program that an interrupt ended, as shells have it. */
 const INTERRUPTED = 130;

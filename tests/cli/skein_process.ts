@@ -8,7 +8,11 @@
 export const PG_NANO: string = new URL("../testdata/pg-nano-yarn-2k", import.meta.url).pathname;
 
 const MAIN = new URL("../../src/cli/main.ts", import.meta.url).pathname;
-const PERMISSIONS = ["--allow-read", "--allow-env=INIT_CWD,NO_COLOR,DENO_WEBGPU_BACKEND,XDG_RUNTIME_DIR"];
+const PERMISSIONS = [
+  "--allow-read",
+  "--allow-write",
+  "--allow-env=INIT_CWD,NO_COLOR,DENO_WEBGPU_BACKEND,XDG_RUNTIME_DIR",
+];
 
 /** What a finished process left behind. */
 export interface Finished {

@@ -1,0 +1,13 @@
+/**
+ * Tables of text.
+ *
+ * @module
+ */
+
+/** Rows with their columns aligned: the first to the left, numbers to the right. */
+export function alignedTable(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  return rows.map((row) =>
+    row.map((cell, column) => column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!)).join("  ")
+  ).map((line) => `${line.trimEnd()}\n`).join("");
+}

@@ -1,0 +1,76 @@
+/**
+ * Files that commands write: whole, or not at all.
+ *
+ * @module
+ */
+import { reasonOf, resolvePath } from "./command.ts";
+import { UsageError } from "./options.ts";
+
+/** A file to be written, which may be there already. */
+export class WholeFile {
+  readonly #flag: string;
+  readonly #given: string;
+  readonly #path: string;
+
+  private constructor(flag: string, path: string) {
+    this.#flag = flag;
+    this.#given = path;
+    this.#path = resolvePath(path);
+  }
+
+  /**
+   * Makes sure that the file can be written, before there is something to lose.
+   *
+   * @param flag The option that names it.
+   * @param path As the user gave it.
+   * @throws {UsageError} If it is a directory, or its folder cannot be written to.
+   */
+  static async at(flag: string, path: string): Promise<WholeFile> {
+    const file = new WholeFile(flag, path);
+    const info = await Deno.stat(file.#path).catch(() => undefined);
+    if (info?.isDirectory) throw new UsageError(`Cannot write ${flag} ${JSON.stringify(path)}: it is a directory`);
+    const beside = file.#beside();
+    await file.#named(async () => {
+      await Deno.writeTextFile(beside, "", { createNew: true });
+      await Deno.remove(beside);
+    });
+    return file;
+  }
+
+  /** What the file holds; undefined where it is not there. */
+  async read(): Promise<string | undefined> {
+    try {
+      return await Deno.readTextFile(this.#path);
+    } catch (cause) {
+      if (cause instanceof Deno.errors.NotFound) return undefined;
+      throw new UsageError(`Cannot read ${this.#flag} ${JSON.stringify(this.#given)}: ${reasonOf(cause)}`, { cause });
+    }
+  }
+
+  /** Writes a file beside it and puts that in its place, so that it is never seen half written. */
+  async write(text: string): Promise<void> {
+    const beside = this.#beside();
+    await this.#named(async () => {
+      try {
+        await Deno.writeTextFile(beside, text, { createNew: true });
+        await Deno.rename(beside, this.#path);
+      } catch (error) {
+        await Deno.remove(beside).catch(() => {});
+        throw error;
+      }
+    });
+  }
+
+  #beside(): string {
+    return `${this.#path}.${crypto.randomUUID()}.part`;
+  }
+
+  async #named(action: () => Promise<void>): Promise<void> {
+    try {
+      await action();
+    } catch (cause) {
+      const reason = cause instanceof Deno.errors.NotFound ? "its folder is not there" : reasonOf(cause);
+      throw new UsageError(`Cannot write ${this.#flag} ${JSON.stringify(this.#given)}: ${reason}`, { cause });
+    }
+  }
+}
