@@ -112,7 +112,7 @@ export async function evaluate(
   const records = values.resume === undefined ? undefined : await EvaluationState.open(values.resume, {
     model: await modelFingerprint(source, [model.plan.weights, model.plan.kvCache]),
     documents: await documentsFingerprint(documents),
-    method: await hashOf([JSON.stringify([values.stride, values.truncate, windowEnds])]),
+    method: await hashOf([JSON.stringify([values.stride ?? DEFAULT_STRIDE, values.truncate, windowEnds])]),
   });
   if (records !== undefined && records.windows > 0) {
     terminal.note(`note: ${records.windows} windows are known from --resume`);

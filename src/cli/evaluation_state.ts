@@ -93,8 +93,9 @@ function readRows(path: string, text: string, identity: EvaluationIdentity): Map
     refuse("it is not JSON, so that no evaluation wrote it");
   }
   if (state.format !== FORMAT) refuse(`it is no state of an evaluation, expected format "${FORMAT}"`);
+  const others = { model: "another model", documents: "other documents", method: "another method" } as const;
   for (const part of ["model", "documents", "method"] as const) {
-    if (state[part] !== identity[part]) refuse(`it was written with another ${part}; name another file to start anew`);
+    if (state[part] !== identity[part]) refuse(`it was written for ${others[part]}; name another file to start anew`);
   }
   const isSums = (sums: unknown) => Array.isArray(sums) && sums.every((sum) => typeof sum === "number");
   const rows = Object.entries((state.rows ?? {}) as Record<string, unknown>);

@@ -1,0 +1,38 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { UsageError } from "../../src/cli/options.ts";
+import { WholeFile } from "../../src/cli/whole_file.ts";
+
+async function withFolder(run: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await run(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+const namesIn = async (folder: string) => (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).sort();
+
+Deno.test("WholeFile replaces a file and leaves nothing beside it", () =>
+  withFolder(async (folder) => {
+    const file = await WholeFile.at("--csv", `${folder}/a.csv`);
+    assertEquals([await file.read(), await namesIn(folder)], [undefined, []]);
+    await file.write("one");
+    await file.write("two");
+    assertEquals([await file.read(), await namesIn(folder)], ["two", ["a.csv"]]);
+  }));
+
+Deno.test("WholeFile keeps the old file whole when the new one cannot take its place", () =>
+  withFolder(async (folder) => {
+    const file = await WholeFile.at("--csv", `${folder}/a.csv`);
+    // What stands there now cannot be replaced by a file.
+    await Deno.mkdir(`${folder}/a.csv/inner`, { recursive: true });
+    await assertRejects(() => file.write("new"), UsageError, `Cannot write --csv "${folder}/a.csv"`);
+    assertEquals(await namesIn(folder), ["a.csv"]);
+  }));
+
+Deno.test("WholeFile refuses a directory and a folder that is not there, before anything is lost", () =>
+  withFolder(async (folder) => {
+    await assertRejects(() => WholeFile.at("--svg", folder), UsageError, "it is a directory");
+    await assertRejects(() => WholeFile.at("--svg", `${folder}/no/a.svg`), UsageError, "its folder is not there");
+  }));
