@@ -42,6 +42,14 @@ impl Component {
         self.value.get("pattern")?.get("Regex")?.as_str()
     }
 
+    /// Checks that a text is there to be inserted or replaced: the library loses count of its characters on none.
+    pub fn check_text(&self, name: &str, value: Option<&Value>) -> Result<()> {
+        if value.and_then(Value::as_str).is_some_and(str::is_empty) {
+            return Err(CoreError::Unsupported(format!("Value of {name} of a {} is empty", self.kind)));
+        }
+        Ok(())
+    }
+
     /// The error for a component that Skein does not have.
     pub fn unknown(&self) -> CoreError {
         CoreError::Unsupported(format!("A {} of this type is not supported: {}", self.role, quote(&self.kind)))

@@ -84,12 +84,16 @@ fn read(value: Value, steps: &mut Vec<NormalizerStep>) -> Result<()> {
             }
             return Ok(());
         }
-        "Prepend" => NormalizerStep::Prepend(component.parse()?),
+        "Prepend" => {
+            component.check_text("prepend", component.value.get("prepend"))?;
+            NormalizerStep::Prepend(component.parse()?)
+        }
         "Replace" => {
             if let Some(pattern) = component.regex() {
                 let content = field(&component.value, "content")?;
                 NormalizerStep::ReplaceRegex(BoundedRegex::new(pattern)?, content)
             } else {
+                component.check_text("pattern", component.value.pointer("/pattern/String"))?;
                 NormalizerStep::Replace(component.parse()?)
             }
         }
@@ -146,7 +150,7 @@ impl Normalizer for Normalization {
             let done = match step {
                 NormalizerStep::Prepend(step) => step.normalize(text),
                 NormalizerStep::Replace(step) => step.normalize(text),
-                NormalizerStep::ReplaceRegex(regex, content) => text.replace(regex, content),
+                NormalizerStep::ReplaceRegex(regex, content) => regex.replace(text, content),
                 NormalizerStep::Nfc(step) => step.normalize(text),
                 NormalizerStep::Nfd(step) => step.normalize(text),
                 NormalizerStep::Nfkc(step) => step.normalize(text),

@@ -43,6 +43,11 @@ impl BoundedRegex {
         self.regex.as_str()
     }
 
+    /// Replaces every match. A match of no text is an error: the library loses count of its characters there.
+    pub fn replace(&self, text: &mut NormalizedString, content: &str) -> tokenizers::Result<()> {
+        text.replace(NonEmpty(self), content)
+    }
+
     /// Splits a text at the matches, or with `invert` at what lies between them.
     pub fn split(
         &self,
@@ -80,6 +85,23 @@ impl Pattern for &BoundedRegex {
         }
         if previous != inside.len() {
             splits.push(((previous, inside.len()), false));
+        }
+        Ok(splits)
+    }
+}
+
+/// An expression every match of which has at least one character.
+struct NonEmpty<'a>(&'a BoundedRegex);
+
+impl Pattern for NonEmpty<'_> {
+    fn find_matches(&self, inside: &str) -> tokenizers::Result<Vec<(Offsets, bool)>> {
+        let splits = self.0.find_matches(inside)?;
+        if splits.iter().any(|((begin, end), matches)| *matches && begin == end) && !inside.is_empty() {
+            return Err(CoreError::Unsupported(format!(
+                "Regular expression {} of a replacement matches no text at all",
+                quote(self.0.as_str())
+            ))
+            .into());
         }
         Ok(splits)
     }

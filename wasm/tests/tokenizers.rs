@@ -77,6 +77,12 @@ fn refuses_hostile_files_by_name() {
         (refused(|d| d["normalizer"] = json!({ "type": "Nonsense" })), "Unsupported", "Nonsense"),
         (refused(|d| d["normalizer"] = json!({})), "Malformed", "no type"),
         (refused(|d| d["normalizer"] = json!({ "type": "Prepend" })), "Malformed", "Prepend"),
+        (refused(|d| d["normalizer"] = json!({ "type": "Prepend", "prepend": "" })), "Unsupported", "prepend"),
+        (
+            refused(|d| d["normalizer"] = json!({ "type": "Replace", "pattern": { "String": "" }, "content": "x" })),
+            "Unsupported",
+            "pattern",
+        ),
         (
             refused(|d| d["normalizer"] = json!({ "type": "Precompiled", "precompiled_charsmap": "!" })),
             "Malformed",
@@ -151,6 +157,18 @@ fn a_regular_expression_that_runs_away_is_an_error() {
     assert_eq!(tokenizer.encode(&"a".repeat(40), true).unwrap_err().code(), "RegexLimit");
     // The next text is not blamed for it.
     assert_eq!(tokenizer.encode("ab", true).unwrap(), [2]);
+}
+
+/// Found by fuzzing: the library loses count of its characters on a match of no text, and stops at the next step.
+#[test]
+fn a_replacement_of_no_text_is_an_error() {
+    for pattern in [" {0,}", "(?=a)", "b*"] {
+        let replace = json!({ "type": "Replace", "pattern": { "Regex": pattern }, "content": " " });
+        let strip = json!({ "type": "Strip", "strip_left": true, "strip_right": false });
+        let steps = json!({ "type": "Sequence", "normalizers": [replace, strip] });
+        let tokenizer = build(&document(|d| d["normalizer"] = steps)).unwrap();
+        assert_eq!(tokenizer.encode("é ab 日", true).unwrap_err().code(), "Unsupported", "{pattern}");
+    }
 }
 
 #[test]
