@@ -10,17 +10,22 @@
  *
  * @module
  */
+import { resolve } from "node:path";
 import { measureChunks } from "./chunks.ts";
 import { line, type Measure } from "./measure.ts";
 import { measurePasskey, measurePerplexity, measureQuality } from "./pg_nano.ts";
 import { measureGreedy, measureLogprobs, measureSeed } from "./smollm2.ts";
 
-const [smollm2, data, ...wanted] = Deno.args;
-if (smollm2 === undefined || data === undefined) {
+const [smollm2Argument, dataArgument, ...wanted] = Deno.args;
+if (smollm2Argument === undefined || dataArgument === undefined) {
   console.error("usage: deno task fidelity SMOLLM2 DATA [logprobs|greedy|seed|chunks|perplexity|quality|passkey ...]");
   Deno.exit(1);
 }
 
+// A task runs in the repository's root; the paths are the caller's.
+const home = Deno.env.get("INIT_CWD") ?? Deno.cwd();
+const smollm2 = resolve(home, smollm2Argument);
+const data = resolve(home, dataArgument);
 const files = {
   safetensors: `${smollm2}/smollm2-135m`,
   gguf: `${smollm2}/smollm2-135m-q4_1.gguf`,
