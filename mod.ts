@@ -52,3 +52,17 @@ export type {
   RopeSettings,
   YarnScaling,
 } from "./src/model/rope.ts";
+export { perplexity } from "./src/eval/perplexity.ts";
+export type {
+  EvalProgress,
+  NamedScaling,
+  PerplexityOptions,
+  PerplexityRow,
+  WindowRecords,
+} from "./src/eval/perplexity.ts";
+export { passkey, passkeyTrials } from "./src/eval/passkey.ts";
+export type { Completer, PasskeyAnswer, PasskeyOptions, PasskeyTrial } from "./src/eval/passkey.ts";
+export { perplexityCsv, perplexityPlot } from "./src/eval/report.ts";
+export type { EvalDocument } from "./src/eval/documents.ts";
+export type { Encoder, Scalable, Scorer } from "./src/eval/scorer.ts";
+export type { WindowEnd } from "./src/eval/windows.ts";
