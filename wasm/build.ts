@@ -125,7 +125,7 @@ async function build(toolchain: Toolchain, sourceHash: string): Promise<Map<stri
   ];
   const env = { ...toolchain.env, CARGO_ENCODED_RUSTFLAGS: flags.join("\x1f") };
   await run(toolchain.cargo, ["build", "--release", "--locked", "--target", target, ...toolchain.args], env);
-  const folder = await Deno.makeTempDir();
+  const folder = decodeURIComponent(new URL("target/pkg", here).pathname);
   const built = `target/${target}/release/skein_core.wasm`;
   await run("wasm-bindgen", [built, "--target", "bundler", "--out-dir", folder, "--out-name", "core"]);
   const wasm = `${folder}/core_bg.wasm`;
@@ -140,7 +140,6 @@ async function build(toolchain: Toolchain, sourceHash: string): Promise<Map<stri
     }
     files.set(name, new TextEncoder().encode(top + text));
   }
-  await Deno.remove(folder, { recursive: true });
   return files;
 }
 
