@@ -58,7 +58,7 @@ export async function* generateTokens(sequence: Sequence, loop: TokenLoop): Asyn
       const measured = asked > 1;
       const next: number = Math.min(limit - asked, Math.max(1, Math.floor(pacer.budget)), MOST_STEPS);
       if (next > 0 && signal?.aborted !== true) batch = await sequence.advance(next);
-      asked += Math.max(next, 0);
+      asked += batch?.count ?? 0;
       const ids = await arriving;
       if (!waited) arrived = performance.now();
       if (measured) pacer.observe(count, arrived - submittedAt);

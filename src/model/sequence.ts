@@ -16,9 +16,12 @@ import {
   selectionBytes,
   setStopIds,
 } from "../kernels/select.ts";
+import type { Batch } from "./batch.ts";
 import { type ByteRange, KvCache } from "./kv_cache.ts";
 import type { Runtime } from "./runtime.ts";
 import { LOGIT_ROWS } from "./scratch.ts";
+
+export type { Batch } from "./batch.ts";
 
 /** Generated ids that the GPU keeps for the host to fetch; far more than two submits hold. */
 const RING = 1024;
@@ -29,18 +32,6 @@ const SMALLEST_BOUND = 256;
 /** Bytes that a sequence takes besides its keys and values. */
 export function sequenceBytes(vocabSize: number): number {
   return selectionBytes(vocabSize, RING) + byteLengthOf("u32", [8]) + byteLengthOf("u32", [1]);
-}
-
-/** Tokens that are being selected on the GPU. */
-export interface Batch {
-  /** How many tokens were asked for. */
-  readonly count: number;
-  /** When the batch was submitted, by `performance.now`. */
-  readonly submittedAt: number;
-  /** Fetches their ids; call it once. In Deno the call blocks until the GPU has selected them. */
-  tokens(): Promise<number[]>;
-  /** Leaves them on the GPU, in place of fetching them. */
-  discard(): void;
 }
 
 /** See the module's description. */
@@ -57,6 +48,12 @@ export class Sequence {
   #sampling: ResolvedSampling | undefined;
   #selected = 0;
   #prefilledAt = 0;
+  /** Which of the rotary frequencies what is cached was computed with; -1 where that is not known. */
+  #regime = 0;
+  /** What the current generation has fed and selected, as far as the host knows it. */
+  #known: number[] = [];
+  #latest: Batch | undefined;
+  #signal: AbortSignal | undefined;
   #step: { recorder: Recorder; bound: number; layers: unknown; table: Tensor } | undefined;
 
   /** Makes an empty sequence. */
@@ -144,25 +141,37 @@ export class Sequence {
     const { gpu, contextLength, llama } = this.#runtime;
     return this.#runtime.exclusive(async () => {
       this.#sampling = sampling;
+      this.#signal = signal;
       this.#step = undefined;
+      this.#known = [...this.#tokens];
       this.#cached = Math.min(this.#cached, this.#tokens.length - 1);
       this.#cache.reserve(Math.min(contextLength, this.#tokens.length + expected));
-      await this.#prefill(signal);
+      await this.#prefill(this.#tokens, signal);
       this.#prefilledAt = performance.now();
       gpu.upload(this.#state, Uint32Array.of(this.#tokens.length - 1, 0, 0, 0, 0, 0, 0, 0));
       gpu.upload(this.#selection.seen, this.#seenBits());
       this.#selected = 0;
       const recorder = gpu.record();
       this.#select(recorder, llama.scratch.logits);
-      return this.#submit([recorder], 1);
+      return this.#submit([recorder], 1, 0);
     });
   }
 
-  /** Feeds the last selected token and selects the next, `count` times, in one submit. */
+  /**
+   * Feeds the last selected token and selects the next, `count` times, in one submit.
+   *
+   * Fewer times where the rotary frequencies depend on the length and change on the way. They are the whole input's, in
+   * every layer, so that keys and values of all tokens change with them: all are fed again, and the result is that of a
+   * fresh prefill. LongRoPE does so once; dynamic scalings do it for every token past their switch.
+   */
   advance(count: number): Promise<Batch> {
     return this.#runtime.exclusive(async () => {
-      const step = await this.#recordStep(this.#cached + count);
-      return this.#submit(Array.from({ length: count }, () => step), count);
+      const { regimeOf } = this.#runtime.rope.rope;
+      let steps = 0;
+      while (steps < count && regimeOf(this.#cached + steps + 1) === this.#regime) steps++;
+      if (steps === 0) return await this.#feedAgain();
+      const step = await this.#recordStep(this.#cached + steps);
+      return this.#submit(Array.from({ length: steps }, () => step), steps, steps);
     });
   }
 
@@ -172,6 +181,7 @@ export class Sequence {
     copy.append(this.#tokens);
     copy.#cache.copyFrom(this.#cache, this.nCached);
     copy.#cached = this.nCached;
+    copy.#regime = this.#regime;
     return copy;
   }
 
@@ -188,6 +198,8 @@ export class Sequence {
     }
     await this.#runtime.gpu.settle();
     this.#cached = nCached;
+    // Where the length matters it is not told which one these were computed for: they are computed again.
+    if (this.#runtime.rope.rope.steadyLength < Infinity) this.#regime = -1;
   }
 
   /** Takes in tokens that a generation selected and its caller has seen. Their keys and values are cached already. */
@@ -222,7 +234,7 @@ export class Sequence {
     const scores = new Float32Array(last);
     return this.#runtime.exclusive(async () => {
       this.#cache.reserve(ids.length - 1);
-      await this.#prefill(signal, async (recorder, begin, count) => {
+      await this.#prefill(this.#tokens, signal, async (recorder, begin, count) => {
         gpu.upload(llama.scratch.targets, targets.subarray(begin, begin + count));
         const firstRow = Math.min(count, Math.max(0, first - begin));
         for (let row = firstRow; row < count; row += LOGIT_ROWS) {
@@ -252,18 +264,25 @@ export class Sequence {
     this.#token.dispose();
   }
 
-  /** Feeds the tokens that are not cached, chunk by chunk. Unless `each` runs the chunks, the last leaves its logits. */
+  /**
+   * Feeds those of the sequence's tokens that are not cached, chunk by chunk; all, where the cached ones were rotated by
+   * the frequencies of another length. Unless `each` runs the chunks, the last leaves its logits.
+   */
   async #prefill(
+    tokens: readonly number[],
     signal: AbortSignal | undefined,
     each?: (recorder: Recorder, begin: number, count: number) => Promise<void>,
   ): Promise<void> {
     const { gpu, llama, prefillChunk } = this.#runtime;
-    const total = this.#tokens.length;
-    const ropeTable = await this.#runtime.ropeTable(this.#cache.capacity, 0);
+    const total = tokens.length;
+    const regime = this.#runtime.rope.rope.regimeOf(total);
+    if (regime !== this.#regime) this.#cached = 0;
+    this.#regime = regime;
+    const ropeTable = await this.#runtime.ropeTable(this.#cache.capacity, total);
     while (this.#cached < total) {
       const begin = this.#cached;
       const end = Math.min(total, begin + prefillChunk);
-      gpu.upload(llama.scratch.tokens, Uint32Array.from(this.#tokens.slice(begin, end)));
+      gpu.upload(llama.scratch.tokens, Uint32Array.from(tokens.slice(begin, end)));
       gpu.upload(this.#state, Uint32Array.of(begin));
       const recorder = gpu.record();
       llama.forward(recorder, {
@@ -285,10 +304,22 @@ export class Sequence {
     await gpu.settle();
   }
 
+  /** Feeds all tokens, the last selected one included, with the frequencies of their number, and selects the next. */
+  async #feedAgain(): Promise<Batch> {
+    const { gpu, llama } = this.#runtime;
+    await this.#latest?.tokens();
+    this.#cache.reserve(this.#known.length);
+    await this.#prefill(this.#known, this.#signal);
+    gpu.upload(this.#state, Uint32Array.of(this.#known.length - 1));
+    const recorder = gpu.record();
+    this.#select(recorder, llama.scratch.logits);
+    return this.#submit([recorder], 1, 0);
+  }
+
   async #recordStep(length: number): Promise<Recorder> {
     const { gpu, llama, contextLength } = this.#runtime;
     this.#cache.reserve(length);
-    const ropeTable = await this.#runtime.ropeTable(this.#cache.capacity, 0);
+    const ropeTable = await this.#runtime.ropeTable(this.#cache.capacity, length);
     let bound = SMALLEST_BOUND;
     while (bound < length) bound *= 2;
     bound = Math.min(bound, contextLength);
@@ -327,24 +358,23 @@ export class Sequence {
     });
   }
 
-  #submit(recorders: readonly Recorder[], count: number): Batch {
+  #submit(recorders: readonly Recorder[], count: number, nFed: number): Batch {
     const { gpu } = this.#runtime;
     const first = this.#selected;
     this.#selected += count;
     const submittedAt = performance.now();
     const readback = gpu.submit(recorders, [{ tensor: this.#state }, { tensor: this.#selection.ring }]);
-    if (first > 0) this.#cached += count;
-    return {
-      count,
-      submittedAt,
-      discard: readback.discard,
-      tokens: async () => {
-        const words = new Uint32Array((await readback.fetch()).buffer);
-        await gpu.settle();
-        if (words[1] === DONE_NOT_FINITE) throw notFinite(words[0]!);
-        return Array.from({ length: count }, (_, i) => words[8 + ((first + i) % RING)]!);
-      },
+    this.#cached += nFed;
+    const fetch = async () => {
+      const words = new Uint32Array((await readback.fetch()).buffer);
+      await gpu.settle();
+      if (words[1] === DONE_NOT_FINITE) throw notFinite(words[0]!);
+      const ids = Array.from({ length: count }, (_, i) => words[8 + ((first + i) % RING)]!);
+      this.#known.push(...ids);
+      return ids;
     };
+    let arriving: Promise<number[]> | undefined;
+    return this.#latest = { count, submittedAt, discard: readback.discard, tokens: () => arriving ??= fetch() };
   }
 }
 

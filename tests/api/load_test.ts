@@ -33,7 +33,8 @@ for (const name of names) {
   if (name === "storage_forms") continue;
   Deno.test(`a model gives transformers' logprobs and greedy tokens: ${name}`, async () => {
     const reference = await expected(`${name}/expected.json`);
-    using model = await loadModel(new URL(name, root).pathname, { weights: "f32", kvCache: "f32" });
+    const options = { weights: "f32", kvCache: "f32", contextLength: 256 } as const;
+    using model = await loadModel(new URL(name, root).pathname, options);
     await assertFollows(model, reference, 1e-3);
     assertEquals(Array.from(model.tokenizer.encode(reference.text, { addSpecialTokens: true })), reference.tokens);
     const { tokens } = await model.generate(reference.prompt, { maxTokens: reference.greedy.length }).result;
