@@ -32,13 +32,17 @@ const MARKS = ["M-4 0a4 4 0 1 0 8 0a4 4 0 1 0 -8 0z", "M-4 -4h8v8h-8z", "M0 -5l5
 
 const SIZE = { width: 720, height: 440, left: 64, right: 190, top: 44, bottom: 52 };
 
+/** Pixels from one name of the legend to the next. */
+const LEGEND_LINE = 20;
+
 /** Perplexity by context length, both logarithmic, one line a scaling, as an SVG document. Rows of buckets stay out. */
 export function perplexityPlot(rows: readonly PerplexityRow[], title: string): string {
   const drawn = rows.filter(({ positions, perplexity }) => positions === undefined && Number.isFinite(perplexity));
   const names = [...new Set(drawn.map(({ scaling }) => scaling))];
   const lengths = [...new Set(drawn.map(({ contextLength }) => contextLength))].sort((a, b) => a - b);
   const ticks = ticksOf(drawn.map(({ perplexity }) => perplexity));
-  const { width, height, left, right, top, bottom } = SIZE;
+  const { width, left, right, top, bottom } = SIZE;
+  const height = Math.max(SIZE.height, top + LEGEND_LINE * (names.length + 1) + bottom);
   const x = scaleOf(lengths, left, width - right);
   const y = scaleOf(ticks, height - bottom, top);
   const lines = names.map((name, index) => {
@@ -46,7 +50,7 @@ export function perplexityPlot(rows: readonly PerplexityRow[], title: string): s
       .map(({ contextLength, perplexity }) => [x(contextLength), y(perplexity)] as const);
     const colour = COLOURS[index % COLOURS.length]!;
     const mark = MARKS[index % MARKS.length]!;
-    const legendY = top + 8 + 20 * index;
+    const legendY = top + 8 + LEGEND_LINE * index;
     const legendX = width - right + 20;
     const path = points.map(([px, py]) => `${px},${py}`).join(" ");
     return `<g stroke="${colour}" fill="${colour}"><title>${escaped(name)}</title>
@@ -110,7 +114,7 @@ function spaced(lengths: readonly number[], x: (length: number) => number): numb
 }
 
 function shortened(name: string): string {
-  return name.length > 22 ? `${name.slice(0, 21)}…` : name;
+  return name.length > 18 ? `${name.slice(0, 17)}…` : name;
 }
 
 function escaped(text: string): string {
