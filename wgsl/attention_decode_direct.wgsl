@@ -10,8 +10,8 @@
 // Grid: x = KV heads times GROUP_SIZE / HEADS, y = splits of SPLIT keys. The host sizes y by a bound of the length; the
 // real length is read from state, and splits past it end at once.
 // Prelude: SPLIT, HEADS, GROUP_SIZE (n_heads / n_kv_heads), N_HEADS, HEAD_DIM4 (head_dim / 4), PARTS
-// (ceil(HEAD_DIM4 / 8)).
-// Joined after a kv_* file of formats/ and shared/online_softmax.wgsl.
+// (ceil(HEAD_DIM4 / 8)), SCALE_PAIRS (ceil(head_dim / 64)).
+// Joined after a kv_read_* file of formats/, which binds k and v, and shared/online_softmax.wgsl.
 
 struct Params {
   n_splits: u32,  // for the host: the real number follows from state
@@ -20,8 +20,6 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> q: array<vec4f>;  // (N_HEADS, head_dim)
-@group(0) @binding(1) var<storage, read> k: array<KvQuad>;  // (n_kv_heads, capacity, head_dim)
-@group(0) @binding(2) var<storage, read> v: array<KvQuad>;  // (n_kv_heads, capacity, head_dim)
 @group(0) @binding(3) var<storage, read> state: array<u32>;  // (8): [0] position of the token
 @group(0) @binding(4) var<storage, read_write> partials: array<vec4f>;  // (n_splits, N_HEADS, head_dim + 4): out, max, sum
 @group(0) @binding(5) var<uniform> params: Params;
@@ -58,19 +56,24 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 
   for (var tile = begin; tile < end; tile += 8u) {
     // Keys past the last one may never have been written: the last one stands in, and the mask drops it.
-    let key_row = (kv_row + min(tile + lane, end - 1u)) * HEAD_DIM4;
+    let key = kv_row + min(tile + lane, end - 1u);
+    var scales: array<array<vec2f, SCALE_PAIRS>, 2>;  // of the lane's key, and of its value
+    for (var i = 0; i < SCALE_PAIRS; i++) { // @unroll
+      scales[0][i] = key_scales(key, i);
+      scales[1][i] = value_scales(key, i);
+    }
     var score: array<f32, HEADS>;
     for (var h = 0; h < HEADS; h++) { // @unroll
       score[h] = 0.0;
     }
     for (var d = 0; d < HEAD_DIM4; d++) { // @unroll
-      let key = quad_of(k[key_row + d]);
+      let quad = key_quad(key * HEAD_DIM4, d, scales[0][d / 16u][d / 8u % 2u]);
       for (var h = 0; h < HEADS; h++) { // @unroll
         let part = subgroupBroadcast(query[h][d / 8u], d % 8u);
-        score[h] = fma(part.x, key.x, score[h]);
-        score[h] = fma(part.y, key.y, score[h]);
-        score[h] = fma(part.z, key.z, score[h]);
-        score[h] = fma(part.w, key.w, score[h]);
+        score[h] = fma(part.x, quad.x, score[h]);
+        score[h] = fma(part.y, quad.y, score[h]);
+        score[h] = fma(part.z, quad.z, score[h]);
+        score[h] = fma(part.w, quad.w, score[h]);
       }
     }
     for (var h = 0; h < HEADS; h++) { // @unroll
@@ -87,7 +90,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     for (var i = 0; i < 8; i++) { // @unroll
       let row = (kv_row + min(tile + i, end - 1u)) * HEAD_DIM4;
       for (var j = 0; j < PARTS; j++) { // @unroll
-        let value = quad_of(v[row + min(lane + 8u * j, HEAD_DIM4 - 1u)]);
+        let scale = subgroupBroadcast(scales[1][j / 2u][j % 2u], i);
+        let value = value_quad(row, min(lane + 8u * j, HEAD_DIM4 - 1u), scale);
         for (var h = 0; h < HEADS; h++) { // @unroll
           acc[h][j] = fma(vec4f(subgroupBroadcast(score[h], i)), value, acc[h][j]);
         }

@@ -11,7 +11,7 @@
 // real length is read from state, and splits past it end at once.
 // Prelude: SPLIT (a multiple of 32), HEADS (at most 4), GROUP_SIZE (n_heads / n_kv_heads), N_HEADS, HEAD_DIM4
 // (head_dim / 4), PARTS (ceil(HEAD_DIM4 / 8)), STRIPS (floor(256 / HEAD_DIM4)).
-// Joined after a kv_* file of formats/ and shared/online_softmax.wgsl.
+// Joined after a kv_read_* file of formats/, which binds k and v, and shared/online_softmax.wgsl.
 
 struct Params {
   n_splits: u32,  // for the host: the real number follows from state
@@ -20,8 +20,6 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> q: array<vec4f>;  // (N_HEADS, head_dim)
-@group(0) @binding(1) var<storage, read> k: array<KvQuad>;  // (n_kv_heads, capacity, head_dim)
-@group(0) @binding(2) var<storage, read> v: array<KvQuad>;  // (n_kv_heads, capacity, head_dim)
 @group(0) @binding(3) var<storage, read> state: array<u32>;  // (8): [0] position of the token
 @group(0) @binding(4) var<storage, read_write> partials: array<vec4f>;  // (n_splits, N_HEADS, head_dim + 4): out, max, sum
 @group(0) @binding(5) var<uniform> params: Params;
@@ -64,14 +62,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   var highest = LOWEST;
   for (var first = 0u; first < SPLIT; first += KEYS) {
     // Keys past the last one may never have been written: the last one stands in, and the mask drops it.
-    let row = (kv_row + min(first + slot, count - 1u)) * HEAD_DIM4;
+    let row = kv_row + min(first + slot, count - 1u);
     var sum: array<f32, HEADS>;
     for (var h = 0; h < HEADS; h++) { // @unroll
       sum[h] = 0.0;  // naga does not clear a variable that a loop declares again
     }
     if (first < count) {
       for (var j = 0; j < PARTS; j++) { // @unroll
-        let key = quad_of(k[row + min(part + 8u * j, HEAD_DIM4 - 1u)]);
+        let scale = key_scales(row, j / 2u)[j % 2u];
+        let key = key_quad(row * HEAD_DIM4, min(part + 8u * j, HEAD_DIM4 - 1u), scale);
         for (var h = 0; h < HEADS; h++) { // @unroll
           sum[h] += dot(query[h][j], key);
         }
@@ -120,7 +119,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   var acc: array<vec4f, HEADS>;
   if (strip < STRIPS) {
     for (var i = strip; i < count; i += STRIPS) {
-      let value = quad_of(v[(kv_row + i) * HEAD_DIM4 + d]);
+      let row = kv_row + i;
+      let value = value_quad(row * HEAD_DIM4, d, value_scales(row, d / 16u)[d / 8u % 2u]);
       for (var h = 0; h < HEADS; h++) { // @unroll
         acc[h] += weights[h * SPLIT + i] * value;
       }

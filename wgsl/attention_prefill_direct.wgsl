@@ -12,8 +12,9 @@
 // leaves it unchanged to the bit.
 //
 // Grid: x = blocks of 8 * ROWS rows, y = KV heads. Long chunks take several dispatches, each of some blocks.
-// Prelude: ROWS, GROUP_SIZE (n_heads / n_kv_heads), N_HEADS, HEAD_DIM4 (head_dim / 4).
-// Joined after a kv_* file of formats/ and shared/online_softmax.wgsl.
+// Prelude: ROWS, GROUP_SIZE (n_heads / n_kv_heads), N_HEADS, HEAD_DIM4 (head_dim / 4), SCALE_PAIRS
+// (ceil(head_dim / 64)).
+// Joined after a kv_read_* file of formats/, which binds k and v, and shared/online_softmax.wgsl.
 
 struct Params {
   n_tokens: u32,
@@ -25,8 +26,6 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> q: array<vec4f>;  // (n_tokens, N_HEADS, head_dim)
-@group(0) @binding(1) var<storage, read> k: array<KvQuad>;  // (n_kv_heads, capacity, head_dim)
-@group(0) @binding(2) var<storage, read> v: array<KvQuad>;  // (n_kv_heads, capacity, head_dim)
 @group(0) @binding(3) var<storage, read> state: array<u32>;  // (8): [0] position of token 0
 @group(0) @binding(4) var<storage, read_write> out: array<vec4f>;  // (n_tokens, N_HEADS, head_dim)
 @group(0) @binding(5) var<uniform> params: Params;
@@ -66,8 +65,13 @@ fn main(
 
   for (var tile = 0u; tile < kv_len; tile += 8u) {
     // Keys past the last visible one may never have been written: the last one stands in, and the mask drops it.
-    // Keys past the last visible one may never have been written: the last one stands in, and the mask drops it.
-    let key_row = (kv_row + min(tile + lane, kv_len - 1u)) * HEAD_DIM4;
+    let key = kv_row + min(tile + lane, kv_len - 1u);
+    let first_quad = key * HEAD_DIM4;
+    var scales: array<array<vec2f, SCALE_PAIRS>, 2>;  // of the key, and of its value
+    for (var i = 0; i < SCALE_PAIRS; i++) { // @unroll
+      scales[0][i] = key_scales(key, i);
+      scales[1][i] = value_scales(key, i);
+    }
     var score: array<array<f32, ROWS>, 8>;
     // naga does not clear a variable that a loop declares again.
     for (var i = 0; i < 8; i++) { // @unroll
@@ -76,7 +80,7 @@ fn main(
       }
     }
     for (var d = 0; d < HEAD_DIM4; d++) { // @unroll
-      let own = quad_of(k[key_row + d]);
+      let own = key_quad(first_quad, d, scales[0][d / 16u][d / 8u % 2u]);
       for (var i = 0; i < 8; i++) { // @unroll
         let key = subgroupBroadcast(own, i);
         for (var r = 0; r < ROWS; r++) { // @unroll
@@ -105,7 +109,7 @@ fn main(
       }
     }
     for (var d = 0; d < HEAD_DIM4; d++) { // @unroll
-      let own = quad_of(v[key_row + d]);
+      let own = value_quad(first_quad, d, scales[1][d / 16u][d / 8u % 2u]);
       for (var i = 0; i < 8; i++) { // @unroll
         let value = subgroupBroadcast(own, i);
         for (var r = 0; r < ROWS; r++) { // @unroll

@@ -13,7 +13,7 @@
 // Grid: x = blocks of 64 rows, those with most keys first; y = KV heads. Long chunks take several dispatches, each of
 // some blocks.
 // Prelude: GROUP_SIZE (n_heads / n_kv_heads), N_HEADS, HEAD_DIM4 (head_dim / 4), PARTS (ceil(HEAD_DIM4 / 16)).
-// Joined after a kv_* file of formats/ and shared/online_softmax.wgsl.
+// Joined after a kv_read_* file of formats/, which binds k and v, and shared/online_softmax.wgsl.
 
 struct Params {
   n_tokens: u32,
@@ -25,8 +25,6 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> q: array<vec4f>;  // (n_tokens, N_HEADS, head_dim)
-@group(0) @binding(1) var<storage, read> k: array<KvQuad>;  // (n_kv_heads, capacity, head_dim)
-@group(0) @binding(2) var<storage, read> v: array<KvQuad>;  // (n_kv_heads, capacity, head_dim)
 @group(0) @binding(3) var<storage, read> state: array<u32>;  // (8): [0] position of token 0
 @group(0) @binding(4) var<storage, read_write> out: array<vec4f>;  // (n_tokens, N_HEADS, head_dim)
 @group(0) @binding(5) var<uniform> params: Params;
@@ -84,7 +82,7 @@ fn main(
           a = q[row_start(row, group.y) + d] * params.scale;
         }
         if (d < HEAD_DIM4 && key < kv_len) {
-          b = quad_of(k[(kv_row + key) * HEAD_DIM4 + d]);
+          b = key_quad((kv_row + key) * HEAD_DIM4, d, key_scales(kv_row + key, d / 16u)[d / 8u % 2u]);
         }
         tile[slot(i % SLICE, i / SLICE)] = a;
         tile[SLICE * TILE + slot(i % SLICE, i / SLICE)] = b;
@@ -133,9 +131,10 @@ fn main(
       }
       for (var i = 0; i < 4; i++) { // @unroll
         // Keys past the last visible one may never have been written: the last one stands in, and its weight is 0.
-        let row = (kv_row + min(first_key + c + 16u * i, kv_len - 1u)) * HEAD_DIM4;
+        let row = kv_row + min(first_key + c + 16u * i, kv_len - 1u);
         for (var j = 0; j < PARTS; j++) { // @unroll
-          let value = quad_of(v[row + min(across + 16u * j, HEAD_DIM4 - 1u)]);
+          let scale = value_scales(row, j)[across / 8u];
+          let value = value_quad(row * HEAD_DIM4, min(across + 16u * j, HEAD_DIM4 - 1u), scale);
           for (var r = 0; r < 4; r++) { // @unroll
             acc[r][j] += score[r][i] * value;
           }

@@ -7,7 +7,7 @@
 //
 // Grid: x = blocks of 64 units, y = tokens. A unit is 4 elements of a head: two neighbouring pairs, or 4 that pass.
 // Prelude: N_HEADS, N_KV_HEADS, HEAD_DIM4 (head_dim / 4), ROTARY_DIM4 (rotary_dim / 4).
-// Joined after a kv_* file of formats/.
+// Joined after a kv_write_* file of formats/.
 
 struct Params {
   n_tokens: u32,

@@ -10,7 +10,7 @@ import { FormatError } from "../errors.ts";
 import { Gpu } from "../gpu/device.ts";
 import { selfTest } from "../kernels/self_test.ts";
 import { type ModelConfig, parseConfig, parseGgufConfig } from "../model/config.ts";
-import type { KvFormat } from "../kernels/kv_formats.ts";
+import { canStore, KV_FORMATS, type KvFormat } from "../kernels/kv_formats.ts";
 import { paddedConfig } from "../model/padding.ts";
 import { defaultPrefillChunk, type MemoryPlan, planMemory, requireFit } from "../model/plan.ts";
 import { createRope, type Rope, type RopeFrequencies, type RopeScaling } from "../model/rope.ts";
@@ -114,7 +114,7 @@ export async function loadModel(source: string | ModelSource, options: LoadOptio
     const gpu = options.device === undefined ? await Gpu.request() : await Gpu.from(options.device);
     undo.push(() => gpu.dispose());
     const plan = planFor(opened, options, gpu);
-    requireFit(plan, adviceFor(plan));
+    requireFit(plan, adviceFor(opened, options, gpu));
     await selfTest(gpu);
     const weights = await loadWeights(gpu, config, checkpoint, {
       weights: choice,
@@ -160,7 +160,11 @@ export async function inspectModel(source: string | ModelSource, options: LoadOp
     const weights: readonly WeightChoice[] = options.weights === undefined || options.weights === "auto"
       ? ["auto", "f32", "f16", "q8", "q4"]
       : [options.weights];
-    const plan = weights.map((each) => planFor(opened, { ...options, weights: each }, gpu));
+    const { kvCache = "auto" } = options;
+    const smaller = (["q8", "q4"] as const).filter((each) => kvCache === "auto" && canStore(each, config.headDim));
+    const plan = weights.flatMap((each) =>
+      [kvCache, ...smaller].map((cache) => planFor(opened, { ...options, weights: each, kvCache: cache }, gpu))
+    );
     gpu?.dispose();
     const tensors = [...checkpoint.tensors].map(([name, { dtype, shape }]) => ({ name, dtype, shape }));
     return { config, rope: { ...rope.frequenciesAt(0), source: ropeSource }, tensors, plan };
@@ -200,6 +204,11 @@ function planFor(
   gpu: Gpu | undefined,
 ): MemoryPlan {
   const { weights = "auto", kvCache = "auto", memoryLimit } = options;
+  if (kvCache !== "auto" && !canStore(kvCache, config.headDim)) {
+    throw new RangeError(
+      `Cannot load with kvCache "${kvCache}": the model's head_dim ${config.headDim} is not a multiple of 16; use f16 or f32`,
+    );
+  }
   return planMemory(paddedConfig(config), {
     weights,
     weightsBytes: planWeights(config, checkpoint, weights, gpu?.maxTensorBytes),
@@ -222,13 +231,22 @@ function prefillChunkOf(options: LoadOptions, gpu: Gpu | undefined, contextLengt
   return Math.min(contextLength, options.prefillChunk ?? defaultPrefillChunk(gpu?.isSoftware ?? false, contextLength));
 }
 
-function adviceFor(plan: MemoryPlan): string {
-  const choices = [
-    plan.weights === "q4" ? "" : "weights q4 or q8",
-    plan.kvCache === "f32" ? "KV cache f16" : "",
-    "a smaller context length",
-  ].filter((choice) => choice !== "");
-  return `try ${choices.join(", or ")}`;
+/** What would fit: for the weights asked for and each smaller storage of them, the most precise cache that does. */
+function adviceFor(opened: Opened, options: LoadOptions, gpu: Gpu): string {
+  const { weights = "auto", kvCache = "auto" } = options;
+  const planOf = (each: WeightChoice, cache: KvFormat | "auto") =>
+    planFor(opened, { ...options, weights: each, kvCache: cache }, gpu);
+  const asked = planOf(weights, kvCache);
+  const caches = KV_FORMATS.slice(KV_FORMATS.indexOf(asked.kvCache))
+    .filter((each) => canStore(each, opened.config.headDim));
+  const smaller = (["q8", "q4"] as const).filter((each) => planOf(each, "f16").weightsBytes < asked.weightsBytes);
+  const choices = [weights, ...smaller].flatMap((each) => {
+    const cache = caches.find((cache) => planOf(each, cache).fits !== false);
+    if (cache === undefined) return [];
+    const named = [each === weights ? "" : `weights ${each}`, cache === asked.kvCache ? "" : `KV cache ${cache}`];
+    return [named.filter((choice) => choice !== "").join(" and ")];
+  });
+  return `try ${[...choices, "a smaller context length"].join(", or ")}`;
 }
 
 function checkOptions(options: LoadOptions): void {
@@ -238,7 +256,7 @@ function checkOptions(options: LoadOptions): void {
       throw new RangeError(`Cannot load with ${name} ${value}: expected an integer of at least 1`);
     }
   }
-  const choices = { weights: ["auto", "f32", "f16", "q8", "q4"], kvCache: ["auto", "f32", "f16"] } as const;
+  const choices = { weights: ["auto", "f32", "f16", "q8", "q4"], kvCache: ["auto", ...KV_FORMATS] } as const;
   for (const name of ["weights", "kvCache"] as const) {
     const value = options[name];
     if (value !== undefined && !(choices[name] as readonly string[]).includes(value)) {

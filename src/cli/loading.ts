@@ -44,7 +44,10 @@ export const jsonOption = flag("Print one JSON document on stdout");
 /** Options of every command that loads a model or plans to. */
 export const modelOptions = {
   "weights": choice(["auto", "f32", "f16", "q8", "q4"], "Storage of the weights; auto keeps the file's own precision"),
-  "kv-cache": choice(["auto", "f32", "f16"], "Storage of keys and values; auto is f32 with f32 weights, else f16"),
+  "kv-cache": choice(
+    ["auto", "f32", "f16", "q8", "q4"],
+    "Storage of keys and values; auto is f32 with f32 weights, else f16",
+  ),
   "context-length": integer("Most tokens of prompt and completion; may exceed the model's own", {
     min: 1,
     max: 2 ** 30,

@@ -7,7 +7,8 @@ import { defineKernel, type Kernel } from "../gpu/kernel.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import * as wgsl from "../../wgsl/mod.ts";
-import { kvFamily, type KvFormat } from "./kv_formats.ts";
+import { hadamard } from "./hadamard.ts";
+import { kvFamily, type KvFormat, scalePairs } from "./kv_formats.ts";
 
 type Inputs = "q" | "k" | "v" | "state";
 type PrefillParams = "n_tokens" | "capacity" | "scale" | "first_block" | "n_blocks" | "kv_len";
@@ -33,8 +34,9 @@ const SHARED_ROWS = 64;
 const DISPATCH_COST = { direct: 5e8, shared: 2e11 } as const;
 
 type Variant = keyof typeof SPLIT;
-type PrefillKernel = Kernel<Inputs | "out", PrefillParams, ShapeNames | "ROWS" | "PARTS">;
-type DecodeKernel = Kernel<Inputs | "partials", DecodeParams, ShapeNames | "SPLIT" | "HEADS" | "PARTS" | "STRIPS">;
+type PrefillKernel = Kernel<Inputs | "out", PrefillParams, ShapeNames | "ROWS" | "PARTS" | "SCALE_PAIRS">;
+type DecodeNames = ShapeNames | "SPLIT" | "HEADS" | "PARTS" | "STRIPS" | "SCALE_PAIRS";
+type DecodeKernel = Kernel<Inputs | "partials", DecodeParams, DecodeNames>;
 
 function prefillFamily(variant: Variant, text: string): Readonly<Record<KvFormat, PrefillKernel>> {
   const direct = variant === "direct";
@@ -42,7 +44,7 @@ function prefillFamily(variant: Variant, text: string): Readonly<Record<KvFormat
     defineKernel({
       name: `attention_prefill_${variant}.${format}`,
       source: [source, wgsl.shared_online_softmax, text],
-      constants: [...SHAPE_NAMES, direct ? "ROWS" : "PARTS"],
+      constants: [...SHAPE_NAMES, ...(direct ? ["ROWS", "SCALE_PAIRS"] as const : ["PARTS"] as const)],
       bindings: { ...INPUTS, out: "read_write" },
       params: { n_tokens: "u32", capacity: "u32", scale: "f32", first_block: "u32", n_blocks: "u32", kv_len: "u32" },
       subgroups: direct,
@@ -64,7 +66,7 @@ function decodeFamily(variant: Variant, text: string): Readonly<Record<KvFormat,
     defineKernel({
       name: `attention_decode_${variant}.${format}`,
       source: [source, wgsl.shared_online_softmax, text],
-      constants: [...SHAPE_NAMES, "SPLIT", "HEADS", "PARTS", ...(direct ? [] : ["STRIPS" as const])],
+      constants: [...SHAPE_NAMES, "SPLIT", "HEADS", "PARTS", direct ? "SCALE_PAIRS" : "STRIPS"],
       bindings: { ...INPUTS, partials: "read_write" },
       params: { n_splits: "u32", capacity: "u32", scale: "f32" },
       subgroups: direct,
@@ -109,11 +111,11 @@ export interface AttentionHeads {
 
 /** Operands of `attention`. */
 export interface Attention extends AttentionHeads {
-  /** Rotated queries: (nTokens, nHeads, headDim) f32. */
+  /** Rotated queries as `ropeKv` writes them: (nTokens, nHeads, headDim) f32. */
   readonly q: Tensor;
-  /** Cached keys, those of the chunk included: (nKvHeads, capacity, headDim) in `cacheFormat`. */
+  /** Cached keys, those of the chunk included, as `kvTensorShape` has them. */
   readonly k: Tensor;
-  /** Cached values, those of the chunk included: (nKvHeads, capacity, headDim) in `cacheFormat`. */
+  /** Cached values, those of the chunk included, as `kvTensorShape` has them. */
   readonly v: Tensor;
   /** Sequence state: (8) u32; `state[0]` is the position of the first token. */
   readonly state: Tensor;
@@ -147,6 +149,7 @@ export function attention(recorder: Recorder, operands: Attention): void {
   const variant = isSoftware && subgroups && subgroupSize >= 8 ? "direct" : "shared";
   if (operands.nTokens > 1) recordPrefill(recorder, variant, operands);
   else recordDecode(recorder, variant, operands);
+  if (operands.cacheFormat === "q4") hadamard(recorder, { ...operands, x: operands.out });
 }
 
 function shapeOf({ nHeads, nKvHeads, headDim }: AttentionHeads): Record<ShapeNames, number> {
@@ -170,7 +173,7 @@ function recordPrefill(recorder: Recorder, variant: Variant, operands: Attention
       prefill[variant][cacheFormat],
       { q, k, v, state, out },
       { ...params, kv_len: maxKvLength - nTokens + nSeen },
-      { ...shapeOf(operands), ROWS, PARTS: Math.ceil(headDim / 64) },
+      { ...shapeOf(operands), ROWS, PARTS: Math.ceil(headDim / 64), SCALE_PAIRS: scalePairs(headDim) },
     );
   }
 }
@@ -186,6 +189,7 @@ function recordDecode(recorder: Recorder, variant: Variant, operands: Attention)
   recorder.dispatch(decode[variant][cacheFormat], { q, k, v, state, partials }, params, {
     ...shapeOf(operands),
     ...{ SPLIT: SPLIT[variant], HEADS: headsAtOnce(nHeads / nKvHeads, most), PARTS, STRIPS },
+    SCALE_PAIRS: scalePairs(headDim),
   });
   recorder.dispatch(merge, { partials, state, out }, { n_splits }, {
     ...{ N_HEADS: nHeads, HEAD_DIM4: quads, SPLIT: SPLIT[variant], STRIPS },

@@ -7,25 +7,59 @@ import { defineKernel, type Kernel } from "../gpu/kernel.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import * as wgsl from "../../wgsl/mod.ts";
-import { kvFamily, type KvFormat } from "./kv_formats.ts";
+import { hadamardStages } from "./hadamard.ts";
+import type { KvFormat } from "./kv_formats.ts";
 
 type Bindings = "qkv" | "table" | "state" | "q" | "k" | "v";
+type Params = "n_tokens" | "capacity";
 type Names = "N_HEADS" | "N_KV_HEADS" | "HEAD_DIM4" | "ROTARY_DIM4";
+type RopeKvKernel = Kernel<Bindings, Params, Names | "STAGES">;
 
-const kernels = kvFamily((format, source): Kernel<Bindings, "n_tokens" | "capacity", Names> =>
-  defineKernel({
+const BINDINGS = {
+  qkv: "read",
+  table: "read",
+  state: "read",
+  q: "read_write",
+  k: "read_write",
+  v: "read_write",
+} as const;
+const NAMES = ["N_HEADS", "N_KV_HEADS", "HEAD_DIM4", "ROTARY_DIM4"] as const;
+
+/** For formats that store every element by itself. */
+function elementwise(format: "f32" | "f16", source: string): RopeKvKernel {
+  return defineKernel({
     name: `rope_kv.${format}`,
     source: [source, wgsl.rope_kv],
-    constants: ["N_HEADS", "N_KV_HEADS", "HEAD_DIM4", "ROTARY_DIM4"],
-    bindings: { qkv: "read", table: "read", state: "read", q: "read_write", k: "read_write", v: "read_write" },
+    constants: [...NAMES],
+    bindings: BINDINGS,
     params: { n_tokens: "u32", capacity: "u32" },
     workgroups: ({ n_tokens }, { N_HEADS, N_KV_HEADS, HEAD_DIM4 }) => [
       Math.ceil((N_HEADS + 2 * N_KV_HEADS) * HEAD_DIM4 / 64),
       n_tokens,
     ],
     cost: ({ n_tokens }, { N_HEADS, N_KV_HEADS, HEAD_DIM4 }) => 16 * n_tokens * (N_HEADS + 2 * N_KV_HEADS) * HEAD_DIM4,
-  })
-);
+  });
+}
+
+/** For formats that store groups of elements with a scale. */
+function grouped(format: "q8" | "q4", source: readonly string[]): RopeKvKernel {
+  return defineKernel({
+    name: `rope_kv_groups.${format}`,
+    source: [...source, wgsl.rope_kv_groups],
+    constants: [...NAMES, ...(format === "q4" ? ["STAGES" as const] : [])],
+    bindings: BINDINGS,
+    params: { n_tokens: "u32", capacity: "u32" },
+    workgroups: ({ n_tokens }, { N_HEADS, N_KV_HEADS }) => [N_HEADS + 2 * N_KV_HEADS, n_tokens],
+    cost: ({ n_tokens }, { N_HEADS, N_KV_HEADS, HEAD_DIM4 }) => 64 * n_tokens * (N_HEADS + 2 * N_KV_HEADS) * HEAD_DIM4,
+  });
+}
+
+const kernels: Readonly<Record<KvFormat, RopeKvKernel>> = {
+  f32: elementwise("f32", wgsl.formats_kv_write_f32),
+  f16: elementwise("f16", wgsl.formats_kv_write_f16),
+  q8: grouped("q8", [wgsl.formats_kv_write_q8]),
+  q4: grouped("q4", [wgsl.shared_hadamard, wgsl.formats_kv_write_q4]),
+};
 
 /** Operands of `ropeKv`. */
 export interface RopeKv {
@@ -35,11 +69,11 @@ export interface RopeKv {
   readonly table: Tensor;
   /** Sequence state: (8) u32; `state[0]` is the position of the first token. */
   readonly state: Tensor;
-  /** Output, rotated queries: (nTokens, nHeads, headDim) f32. */
+  /** Output, rotated queries: (nTokens, nHeads, headDim) f32. For q4 the Hadamard transform of the rotated rows. */
   readonly q: Tensor;
-  /** Cached keys, rotated: (nKvHeads, capacity, headDim) in `cacheFormat`. Rows position to position + nTokens - 1 are written. */
+  /** Cached keys, rotated: as `kvTensorShape` has them. Rows position to position + nTokens - 1 are written. */
   readonly k: Tensor;
-  /** Cached values: (nKvHeads, capacity, headDim) in `cacheFormat`. The same rows are written. */
+  /** Cached values, as `kvTensorShape` has them. The same rows are written. */
   readonly v: Tensor;
   /** Storage format of `k` and `v`. */
   readonly cacheFormat: KvFormat;
@@ -51,7 +85,7 @@ export interface RopeKv {
   readonly nHeads: number;
   /** Key and value heads. */
   readonly nKvHeads: number;
-  /** Elements of a head, a multiple of 4. */
+  /** Elements of a head, a multiple of 4, and of 16 for q8 and q4. */
   readonly headDim: number;
   /** Elements of a head that are rotated, a multiple of 4; the rest passes through. Default headDim. */
   readonly rotaryDim?: number;
@@ -66,5 +100,6 @@ export function ropeKv(recorder: Recorder, operands: RopeKv): void {
     N_KV_HEADS: nKvHeads,
     HEAD_DIM4: headDim / 4,
     ROTARY_DIM4: rotaryDim / 4,
+    STAGES: hadamardStages(headDim),
   });
 }

@@ -4,15 +4,15 @@
  * @module
  */
 import type { Gpu } from "../gpu/device.ts";
-import { byteLengthOf, type Dtype, type Tensor } from "../gpu/tensor.ts";
+import { byteLengthOf, type Tensor } from "../gpu/tensor.ts";
 import { CapacityError } from "../errors.ts";
-import type { KvFormat } from "../kernels/kv_formats.ts";
+import { type KvFormat, kvRowBytes, kvTensorShape } from "../kernels/kv_formats.ts";
 import type { ModelConfig } from "./config.ts";
 
 /** Tokens by which a cache grows at least; half the first real allocation of a chat. */
 const GROWTH = 256;
 
-/** One layer's keys and values: each (nKvHeads, capacity, headDim), f32 or f16 pairs. */
+/** One layer's keys and values, each as `kvTensorShape` has them. */
 export interface KvLayer {
   /** Keys, rotated. */
   readonly k: Tensor;
@@ -22,16 +22,12 @@ export interface KvLayer {
 
 /** Bytes of a cache of `capacity` tokens, all layers, keys and values. */
 export function kvCacheBytes(config: ModelConfig, format: KvFormat, capacity: number): number {
-  return 2 * config.nLayers * byteLengthOf(format, kvShape(config, capacity));
+  return 2 * config.nLayers * byteLengthOf(...kvTensorShape(format, config, capacity));
 }
 
 /** Tokens that one K or V tensor may hold under the device's binding limit. */
 export function maxKvCapacity(config: ModelConfig, format: KvFormat, maxTensorBytes: number): number {
-  return Math.floor(maxTensorBytes / byteLengthOf(format, kvShape(config, 1)));
-}
-
-function kvShape({ nKvHeads, headDim }: ModelConfig, capacity: number): [number, number, number] {
-  return [nKvHeads, capacity, headDim];
+  return Math.floor(maxTensorBytes / byteLengthOf(...kvTensorShape(format, config, 1)));
 }
 
 /** A run of bytes in a tensor. */
@@ -42,11 +38,17 @@ export interface ByteRange {
   readonly byteLength: number;
 }
 
-/** Where the first `length` tokens lie in a K or V tensor with room for `capacity`: one run of bytes a head. */
+/** Where the first `length` tokens lie in a K or V tensor with room for `capacity`: one run of bytes a head, region by region. */
 export function kvRanges(config: ModelConfig, format: KvFormat, capacity: number, length: number): ByteRange[] {
-  const headBytes = byteLengthOf(format, [capacity, config.headDim]);
-  const byteLength = byteLengthOf(format, [length, config.headDim]);
-  return Array.from({ length: config.nKvHeads }, (_, head) => ({ begin: head * headBytes, byteLength }));
+  const ranges: ByteRange[] = [];
+  let begin = 0;
+  for (const rowBytes of kvRowBytes(format, config.headDim)) {
+    for (let head = 0; head < config.nKvHeads; head++) {
+      ranges.push({ begin, byteLength: length * rowBytes });
+      begin += capacity * rowBytes;
+    }
+  }
+  return ranges;
 }
 
 /** A cache that grows up to a limit. */
@@ -100,14 +102,14 @@ export class KvCache {
     }
     const doubled = Math.max(length, 2 * this.#capacity);
     const capacity = Math.min(this.limit, Math.ceil(doubled / GROWTH) * GROWTH);
-    const dtype: Dtype = this.format;
+    const shape = kvTensorShape(this.format, this.#config, capacity);
     const previous = this.#layers;
     const held = this.#capacity;
     // Layer by layer, so that never more than one layer's old tensors stand beside the new ones.
     this.#layers = Array.from({ length: this.#config.nLayers }, (_, i) => {
       const layer = {
-        k: this.#gpu.createTensor(`keys of layer ${i}`, dtype, kvShape(this.#config, capacity)),
-        v: this.#gpu.createTensor(`values of layer ${i}`, dtype, kvShape(this.#config, capacity)),
+        k: this.#gpu.createTensor(`keys of layer ${i}`, ...shape),
+        v: this.#gpu.createTensor(`values of layer ${i}`, ...shape),
       };
       const old = previous[i];
       if (old !== undefined) {

@@ -18,6 +18,18 @@ Deno.test("planMemory() adds up weights, keys and values, and scratch", () => {
   assertEquals([plan.fits, plan.note], [true, ""]);
 });
 
+Deno.test("planMemory() of quantised keys and values: Llama-2-7B at 65,536 tokens on a GPU of 16 GB", () => {
+  // 8.5 and 4.5 bits for each of 2 x 32 x 4,096 elements a token.
+  assertEquals(planMemory(LLAMA_2_7B, { ...input, kvCache: "q8" }).kvBytes, 17 * 2 ** 30);
+  const plan = planMemory(LLAMA_2_7B, {
+    ...input,
+    kvCache: "q4",
+    weightsBytes: 6_738_415_616 * 5 / 8,
+    memoryLimit: 15e9,
+  });
+  assertEquals([plan.kvBytes, plan.fits], [9 * 2 ** 30, true]);
+});
+
 Deno.test("planMemory() does not say that a plan fits a device whose memory is unknown", () => {
   const plan = planMemory(LLAMA_2_7B, input);
   assertEquals([plan.fits, plan.note], [null, "device memory unknown"]);

@@ -1,8 +1,10 @@
 import { assertEquals } from "@std/assert";
 import { attention, attentionPartialsShape } from "../../src/kernels/attention.ts";
 import type { Recorder } from "../../src/gpu/recorder.ts";
-import { KV_FORMATS, type KvFormat } from "../../src/kernels/kv_formats.ts";
+import { KV_FORMATS, type KvFormat, kvTensorShape } from "../../src/kernels/kv_formats.ts";
 import { attention as twin, type AttentionShape } from "../reference/attention.ts";
+import { hadamard } from "../reference/hadamard.ts";
+import { packGroups, unpackGroups } from "../reference/kv_groups.ts";
 import { assertWithinReference, download, gpu, randomFloats, upload } from "./fixture.ts";
 
 /** Which variants run: a software adapter's, or a GPU's. Both compile anywhere. */
@@ -26,8 +28,17 @@ function random(shape: AttentionShape): { q: Float32Array<ArrayBuffer>; k: Float
 }
 
 /** What the cache holds after storing the values, as f32. */
-function stored(values: Float32Array, format: KvFormat): Float32Array {
-  return format === "f32" ? values : Float32Array.from(Float16Array.from(values));
+function stored(values: Float32Array, format: KvFormat, headDim: number): Float32Array {
+  if (format === "f32") return values;
+  if (format === "f16") return Float32Array.from(Float16Array.from(values));
+  const words = packGroups(format, values, headDim);
+  return Float32Array.from(unpackGroups(format, words, values.length / headDim, headDim).values);
+}
+
+/** The values as the cache holds them. */
+function packed(values: Float32Array, format: KvFormat, headDim: number) {
+  if (format === "f32") return Float32Array.from(values);
+  return format === "f16" ? Float16Array.from(values) : packGroups(format, values, headDim);
 }
 
 async function run(
@@ -37,8 +48,8 @@ async function run(
 ): Promise<Float32Array> {
   const { nTokens, nHeads, nKvHeads, headDim, capacity, position, cacheFormat, slack } = shape;
   const cached = (name: string, values: Float32Array) => {
-    const data = cacheFormat === "f32" ? Float32Array.from(values) : Float16Array.from(values);
-    return gpu.tensorOf(name, cacheFormat, [nKvHeads, capacity, headDim], data);
+    const [dtype, extents] = kvTensorShape(cacheFormat, shape, capacity);
+    return gpu.tensorOf(name, dtype, extents, packed(values, cacheFormat, headDim));
   };
   const maxKvLength = position + nTokens + slack;
   using keys = cached("k", k);
@@ -80,39 +91,46 @@ const shapes: readonly Shape[] = [
   [19, 2, 1, 256, 40],
   [21, 3, 3, 100, 12],
 ];
-/** The formats differ only in how a quad is loaded, so that fewer shapes do for the second. */
-const halfShapes = shapes.filter(([nTokens, , , headDim]) => nTokens < 1000 && [64, 80, 128].includes(headDim));
+/** The formats differ only in how a quad is loaded, so that fewer shapes do for the others. */
+const fewShapes = shapes.filter(([nTokens, , , headDim, position]) =>
+  nTokens < 1000 && position > 0 && position < 1000 && [16, 64, 80, 96, 128].includes(headDim)
+);
 
 for (const isSoftware of VARIANTS) {
   for (const cacheFormat of KV_FORMATS) {
-    for (const [nTokens, nHeads, nKvHeads, headDim, position] of cacheFormat === "f32" ? shapes : halfShapes) {
+    for (const [nTokens, nHeads, nKvHeads, headDim, position] of cacheFormat === "f32" ? shapes : fewShapes) {
       const title = `${nTokens} x ${nHeads}/${nKvHeads} x ${headDim} at ${position}, ${cacheFormat}`;
       Deno.test(`attention() ${isSoftware ? "direct" : "shared"} agrees with its twin on ${title}`, async () => {
         const capacity = position + nTokens + 3;
         const shape = { nTokens, nHeads, nKvHeads, headDim, capacity, position };
         const inputs = random(shape);
         const actual = await run(inputs, { ...shape, cacheFormat, isSoftware, slack: 0 });
-        const [k, v] = [stored(inputs.k, cacheFormat), stored(inputs.v, cacheFormat)];
-        assertWithinReference(actual, twin(inputs.q, k, v, shape), twin(inputs.q, k, v, shape, Math.fround));
+        const [k, v] = [stored(inputs.k, cacheFormat, headDim), stored(inputs.v, cacheFormat, headDim)];
+        const exact = twin(inputs.q, k, v, shape);
+        const naive = twin(inputs.q, k, v, shape, Math.fround);
+        if (cacheFormat !== "q4") assertWithinReference(actual, exact, naive);
+        else assertWithinReference(actual, hadamard(exact, headDim), hadamard(naive, headDim, Math.fround));
       });
     }
   }
   const name = isSoftware ? "direct" : "shared";
 
-  Deno.test(`attention() ${name} gives a row the same bits in whatever chunk it comes`, async () => {
-    const shape = { nTokens: 150, nHeads: 6, nKvHeads: 2, headDim: 64, capacity: 160, position: 0 };
-    const inputs = random(shape);
-    const whole = await run(inputs, { ...shape, cacheFormat: "f32", isSoftware, slack: 0 });
-    const width = 6 * 64;
-    for (const [position, nTokens] of [[0, 2], [2, 7], [9, 64], [73, 77], [141, 9]] as const) {
-      const q = inputs.q.slice(position * width, (position + nTokens) * width);
-      const part = await run({ ...inputs, q }, {
-        ...shape,
-        ...{ position, nTokens, cacheFormat: "f32", isSoftware, slack: 0 },
-      });
-      assertEquals(part, whole.slice(position * width, (position + nTokens) * width));
-    }
-  });
+  for (const cacheFormat of ["f32", "q8", "q4"] as const) {
+    Deno.test(`attention() ${name} gives a row the same bits in whatever chunk it comes, ${cacheFormat}`, async () => {
+      const shape = { nTokens: 150, nHeads: 6, nKvHeads: 2, headDim: 64, capacity: 160, position: 0 };
+      const inputs = random(shape);
+      const whole = await run(inputs, { ...shape, cacheFormat, isSoftware, slack: 0 });
+      const width = 6 * 64;
+      for (const [position, nTokens] of [[0, 2], [2, 7], [9, 64], [73, 77], [141, 9]] as const) {
+        const q = inputs.q.slice(position * width, (position + nTokens) * width);
+        const part = await run({ ...inputs, q }, {
+          ...shape,
+          ...{ position, nTokens, cacheFormat, isSoftware, slack: 0 },
+        });
+        assertEquals(part, whole.slice(position * width, (position + nTokens) * width));
+      }
+    });
+  }
 
   Deno.test(`attention() ${name} does not depend on the host's bound`, async () => {
     const shape = { nTokens: 1, nHeads: 9, nKvHeads: 3, headDim: 64, capacity: 900, position: 400 };
@@ -122,17 +140,19 @@ for (const isSoftware of VARIANTS) {
     assertEquals(loose, tight);
   });
 
-  Deno.test(`attention() ${name} of one token is the last row of a chunk`, async () => {
-    const shape = { nTokens: 5, nHeads: 4, nKvHeads: 2, headDim: 64, capacity: 600, position: 512 };
-    const inputs = random(shape);
-    const chunk = await run(inputs, { ...shape, cacheFormat: "f32", isSoftware, slack: 0 });
-    const q = inputs.q.slice(4 * 256);
-    const last = await run({ ...inputs, q }, {
-      ...shape,
-      ...{ nTokens: 1, position: 516, cacheFormat: "f32", isSoftware, slack: 0 },
+  for (const cacheFormat of ["f32", "q8", "q4"] as const) {
+    Deno.test(`attention() ${name} of one token is the last row of a chunk, ${cacheFormat}`, async () => {
+      const shape = { nTokens: 5, nHeads: 4, nKvHeads: 2, headDim: 64, capacity: 600, position: 512 };
+      const inputs = random(shape);
+      const chunk = await run(inputs, { ...shape, cacheFormat, isSoftware, slack: 0 });
+      const q = inputs.q.slice(4 * 256);
+      const last = await run({ ...inputs, q }, {
+        ...shape,
+        ...{ nTokens: 1, position: 516, cacheFormat, isSoftware, slack: 0 },
+      });
+      assertWithinReference(last, chunk.slice(4 * 256), chunk.slice(4 * 256), 1e-6);
     });
-    assertWithinReference(last, chunk.slice(4 * 256), chunk.slice(4 * 256), 1e-6);
-  });
+  }
 
   Deno.test(`attention() ${name} stands scores as far apart as f32 allows`, async () => {
     const shape = { nTokens: 3, nHeads: 1, nKvHeads: 1, headDim: 16, capacity: 40, position: 30 };

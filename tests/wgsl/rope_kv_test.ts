@@ -2,7 +2,10 @@ import { assert, assertEquals } from "@std/assert";
 import { hostRopeTable } from "../../src/kernels/rope_table.ts";
 import { ropeKv } from "../../src/kernels/rope_kv.ts";
 import { ropeFrequencies } from "../../src/model/rope.ts";
+import { hadamard } from "../reference/hadamard.ts";
+import { unpackGroups } from "../reference/kv_groups.ts";
 import { ropeKv as twin } from "../reference/rope_kv.ts";
+import { kvTensorShape } from "../../src/kernels/kv_formats.ts";
 import { assertWithinReference, download, gpu, maxError, randomFloats, upload } from "./fixture.ts";
 
 // nTokens, nHeads, nKvHeads, headDim, rotaryDim, position
@@ -49,6 +52,77 @@ for (const cacheFormat of ["f32", "f16"] as const) {
           assert(maxError(written, own) <= (cacheFormat === "f32" ? 1e-6 : 2 ** -9), `${name} of head ${head}`);
           assertEquals(maxError(rows.subarray(0, position * headDim), new Float64Array(position * headDim)), 0);
           assertEquals(maxError(rows.subarray((position + nTokens) * headDim), new Float64Array(2 * headDim)), 0);
+        }
+      }
+    });
+  }
+}
+
+const groupedShapes = [
+  [1, 9, 3, 64, 64, 1000],
+  [97, 4, 4, 80, 80, 0],
+  [1025, 2, 1, 96, 96, 3],
+  [33, 8, 2, 128, 128, 900],
+  [7, 2, 2, 64, 16, 250],
+  [3, 2, 2, 16, 12, 5],
+  [5, 3, 1, 256, 256, 17],
+] as const;
+
+for (const cacheFormat of ["q8", "q4"] as const) {
+  for (const [nTokens, nHeads, nKvHeads, headDim, rotaryDim, position] of groupedShapes) {
+    const title =
+      `${nTokens} tokens of ${nHeads}/${nKvHeads} x ${headDim} (${rotaryDim}) at ${position}, ${cacheFormat}`;
+    Deno.test(`ropeKv() stores the nearest codes of its twin's rows on ${title}`, async () => {
+      const shape = { nTokens, nHeads, nKvHeads, headDim, rotaryDim, position };
+      const capacity = position + nTokens + 2;
+      const values = randomFloats(nTokens * (nHeads + 2 * nKvHeads) * headDim, nTokens, 2);
+      // One element far out, a group of zeros, and one whose scale no f16 holds.
+      const kv = nHeads * headDim;
+      values[kv + 5] = -300;
+      values.fill(0, kv + nKvHeads * headDim, kv + nKvHeads * headDim + Math.min(32, headDim));
+      if (nKvHeads > 1) values[kv + (nKvHeads + 1) * headDim + 3] = 1e6;
+      const frequencies = ropeFrequencies({ type: "none" }, { rotaryDim, ropeTheta: 1e4 });
+      const turns = hostRopeTable(frequencies, { firstPosition: 0, nPositions: capacity });
+      using qkv = upload("qkv", values, [nTokens, nHeads + 2 * nKvHeads, headDim]);
+      using table = upload("table", turns, [capacity, rotaryDim / 2, 2]);
+      using state = gpu.tensorOf("state", "u32", [8], new Uint32Array([position, 0, 0, 0, 0, 0, 0, 0]));
+      using q = gpu.createTensor("q", "f32", [nTokens, nHeads, headDim]);
+      using k = gpu.createTensor("k", ...kvTensorShape(cacheFormat, { nKvHeads, headDim }, capacity));
+      using v = gpu.createTensor("v", ...kvTensorShape(cacheFormat, { nKvHeads, headDim }, capacity));
+      const recorder = gpu.record();
+      ropeKv(recorder, { qkv, table, state, q, k, v, cacheFormat, capacity, ...shape });
+      await gpu.run(recorder);
+
+      const turned = (rows: Float64Array) => cacheFormat === "q4" ? hadamard(rows, headDim) : rows;
+      const exact = twin(values, turns, shape);
+      const queries = turned(exact.q);
+      assertWithinReference(await download(q), queries, Float32Array.from(queries), 2e-6);
+      for (const [name, tensor, rows] of [["keys", k, turned(exact.k)], ["values", v, turned(exact.v)]] as const) {
+        const words = new Uint32Array((await gpu.read(tensor)).buffer);
+        const stored = unpackGroups(cacheFormat, words, nKvHeads * capacity, headDim);
+        for (let head = 0; head < nKvHeads; head++) {
+          for (let slot = 0; slot < capacity; slot++) {
+            const token = slot - position;
+            for (let i = 0; i < headDim; i++) {
+              const at = (head * capacity + slot) * headDim + i;
+              const where = `${name} of head ${head}, slot ${slot}, element ${i}`;
+              if (token < 0 || token >= nTokens) {
+                assertEquals([stored.values[at]! + 0, stored.steps[at]! + 0], [0, 0], where);
+                continue;
+              }
+              const row = (head * nTokens + token) * headDim;
+              const group = rows.subarray(row + i - i % 32, row + Math.min(headDim, i - i % 32 + 32));
+              const largest = Math.min(65504, group.reduce((a, b) => Math.max(a, Math.abs(b)), 0));
+              const step = Math.abs(stored.steps[at]!);
+              const exactStep = largest / (cacheFormat === "q8" ? 127 : 8);
+              assert(Math.abs(step - exactStep) <= exactStep * 2 ** -10 + 1e-9, `${where}: step ${step}`);
+              // Codes end at 127 and -127, or at 7 and -8 steps in q4; what is past them is stored as the last.
+              const last = cacheFormat === "q8" ? 127 : rows[row + i]! / stored.steps[at]! < 0 ? 8 : 7;
+              const nearest = Math.max(-last * step, Math.min(last * step, rows[row + i]!));
+              const error = Math.abs(stored.values[at]! - nearest);
+              assert(error <= step * 0.501 + 1e-6, `${where}: ${stored.values[at]} for ${rows[row + i]}`);
+            }
+          }
         }
       }
     });

@@ -1,0 +1,24 @@
+// Storing keys and values in q8: int8, four to a u32, and one f16 m to a group of 32 elements of a row.
+//
+//   x = m / 127 * code,   m = max |x| of the group
+
+const QUADS_OF_WORD = 1u;
+
+// What is stored of a row in place of it: the row itself.
+fn stored_row(x: vec4f, lane: u32) -> vec4f {
+  return x;
+}
+
+// The m of a group, from its element of largest magnitude.
+fn bound_of(extreme: f32) -> f32 {
+  return abs(extreme);
+}
+
+fn step_of(bound: f32) -> f32 {
+  return bound / 127.0;
+}
+
+// The codes of the elements of one quad, given in steps.
+fn codes_of(steps: vec4f, lane: u32) -> u32 {
+  return pack4xI8(vec4i(round(clamp(steps, vec4f(-127.0), vec4f(127.0)))));
+}
