@@ -106,7 +106,7 @@ export class Generation implements AsyncIterable<TextChunk> {
   }
 
   async #finish(): Promise<GenerationResult> {
-    if (this.#iterator === undefined) for await (const _ of this);
+    if (this.#iterator === undefined) { for await (const _ of this); }
     if (this.#result === undefined) throw new TypeError("The generation was left before its end and has no result");
     return this.#result;
   }
