@@ -2,11 +2,18 @@
 //! an error. The `tokenizers` crate would silently stop splitting there and give other token ids.
 
 use crate::error::{quote, CoreError, Result};
+use fancy_regex::{Regex, RegexBuilder};
 use tokenizers::pattern::{Invert, Pattern};
 use tokenizers::{NormalizedString, Offsets, SplitDelimiterBehavior};
 
-/// Backtracking steps allowed for one match.
-const BACKTRACK_LIMIT: usize = 1_000_000;
+/// Backtracking steps that any match may take. Ordinary ones take a dozen.
+const QUICK_STEPS: usize = 1000;
+/// Backtracking steps that a few matches may take, such as those of a long run of spaces.
+const PATIENT_STEPS: usize = 1_000_000;
+/// Matches of one text that may take so many: some, and one more for every so many bytes. Together the limits keep the
+/// work of one text within a constant for every byte.
+const PATIENT_MATCHES: usize = 100;
+const BYTES_FOR_A_PATIENT_MATCH: usize = 1000;
 /// Longest expression that is compiled.
 const MAX_PATTERN_BYTES: usize = 16 << 10;
 /// Largest compiled automaton.
@@ -15,7 +22,8 @@ const MAX_COMPILED_BYTES: usize = 32 << 20;
 /// A bounded regular expression.
 #[derive(Debug)]
 pub struct BoundedRegex {
-    regex: fancy_regex::Regex,
+    quick: Regex,
+    patient: Regex,
 }
 
 impl BoundedRegex {
@@ -27,20 +35,55 @@ impl BoundedRegex {
                 pattern.len()
             )));
         }
-        let regex = fancy_regex::RegexBuilder::new(pattern)
-            .backtrack_limit(BACKTRACK_LIMIT)
-            .delegate_size_limit(MAX_COMPILED_BYTES)
-            .delegate_dfa_size_limit(MAX_COMPILED_BYTES)
-            .build()
-            .map_err(|error| {
-                CoreError::Malformed(format!("Regular expression {} is not valid: {error}", quote(pattern)))
+        let compile = |steps: usize| {
+            RegexBuilder::new(pattern)
+                .backtrack_limit(steps)
+                .delegate_size_limit(MAX_COMPILED_BYTES)
+                .delegate_dfa_size_limit(MAX_COMPILED_BYTES)
+                .build()
+                .map_err(|error| {
+                    CoreError::Malformed(format!("Regular expression {} is not valid: {error}", quote(pattern)))
+                })
+        };
+        Ok(Self { quick: compile(QUICK_STEPS)?, patient: compile(PATIENT_STEPS)? })
+    }
+
+    /// All matches that do not overlap, from left to right, as `fancy_regex::Regex::find_iter` gives them.
+    fn matches(&self, text: &str) -> Result<Vec<Offsets>> {
+        let mut found = Vec::new();
+        let mut patience = PATIENT_MATCHES.saturating_add(text.len() / BYTES_FOR_A_PATIENT_MATCH);
+        let mut at = 0;
+        while at <= text.len() {
+            let next = self.quick.find_from_pos(text, at).or_else(|error| {
+                patience = patience.checked_sub(1).ok_or(error)?;
+                self.patient.find_from_pos(text, at)
+            });
+            let next = next.map_err(|_| {
+                CoreError::RegexLimit(format!(
+                    "Regular expression {} runs past its limit on this text, after byte {at}",
+                    quote(self.as_str())
+                ))
             })?;
-        Ok(Self { regex })
+            let Some(next) = next else { break };
+            let (begin, end) = (next.start(), next.end());
+            if begin < end {
+                at = end;
+            } else {
+                let character = text.get(end..).and_then(|rest| rest.chars().next());
+                at = end.saturating_add(character.map_or(1, char::len_utf8));
+                // No match of nothing right behind another match.
+                if found.last().is_some_and(|(_, last)| *last == end) {
+                    continue;
+                }
+            }
+            found.push((begin, end));
+        }
+        Ok(found)
     }
 
     /// The expression as it was written.
     pub fn as_str(&self) -> &str {
-        self.regex.as_str()
+        self.quick.as_str()
     }
 
     /// Replaces every match. A match of no text is an error: the library loses count of its characters there.
@@ -70,18 +113,12 @@ impl Pattern for &BoundedRegex {
         }
         let mut splits = Vec::new();
         let mut previous = 0;
-        for found in self.regex.find_iter(inside) {
-            let found = found.map_err(|_| {
-                CoreError::RegexLimit(format!(
-                    "Regular expression {} runs past its limit on this text, after byte {previous}",
-                    quote(self.regex.as_str())
-                ))
-            })?;
-            if previous != found.start() {
-                splits.push(((previous, found.start()), false));
+        for (begin, end) in self.matches(inside)? {
+            if previous != begin {
+                splits.push(((previous, begin), false));
             }
-            splits.push(((found.start(), found.end()), true));
-            previous = found.end();
+            splits.push(((begin, end), true));
+            previous = end;
         }
         if previous != inside.len() {
             splits.push(((previous, inside.len()), false));

@@ -27,7 +27,7 @@ pub enum PreTokenizerStep {
     /// Splits at the matches of an expression.
     Split {
         /// The expression.
-        regex: BoundedRegex,
+        regex: Box<BoundedRegex>,
         /// Where the matches go.
         behavior: SplitDelimiterBehavior,
         /// Whether what does not match is the delimiter.
@@ -85,7 +85,7 @@ impl PreTokenization {
 }
 
 fn isolate(pattern: &str) -> Result<PreTokenizerStep> {
-    let regex = BoundedRegex::new(pattern)?;
+    let regex = Box::new(BoundedRegex::new(pattern)?);
     Ok(PreTokenizerStep::Split { regex, behavior: SplitDelimiterBehavior::Isolated, invert: false })
 }
 
@@ -109,7 +109,7 @@ fn read(value: Value, steps: &mut Vec<PreTokenizerStep>) -> Result<()> {
                 }
             };
             PreTokenizerStep::Split {
-                regex: BoundedRegex::new(&pattern)?,
+                regex: Box::new(BoundedRegex::new(&pattern)?),
                 behavior: field(&component.value, "behavior")?,
                 invert: field(&component.value, "invert")?,
             }

@@ -7,6 +7,7 @@ use building::{build, build_with, document, seed, seeds};
 use proptest::prelude::*;
 use reading::{parse, table};
 use serde_json::{json, Value};
+use skein_core::pre_tokenization::LLAMA3_PATTERN;
 use skein_core::{index, sentencepiece, tokenizer_json};
 
 fn refused(change: impl FnOnce(&mut Value)) -> (&'static str, String) {
@@ -155,6 +156,12 @@ fn a_regular_expression_that_runs_away_is_an_error() {
     let evil = json!({ "type": "Replace", "pattern": { "Regex": "(?:(?=a)a|a)+(?<=b)c" }, "content": "x" });
     let tokenizer = build(&document(|d| d["normalizer"] = evil)).unwrap();
     assert_eq!(tokenizer.encode(&"a".repeat(40), true).unwrap_err().code(), "RegexLimit");
+    // Every match stays below the limit of one, but not all together.
+    let slow = json!({ "type": "Split", "pattern": { "Regex": "(?:(?=a)a|a){12}b|a" }, "behavior": "Isolated", "invert": false });
+    let tokenizer_of_slow = build(&document(|d| d["pre_tokenizer"] = slow)).unwrap();
+    assert_eq!(tokenizer_of_slow.encode(&"a".repeat(50), true).unwrap().len(), 50);
+    let error = tokenizer_of_slow.encode(&"a".repeat(5000), true).err();
+    assert_eq!(error.map(|error| error.code()), Some("RegexLimit"));
     // The next text is not blamed for it.
     assert_eq!(tokenizer.encode("ab", true).unwrap(), [2]);
 }
@@ -169,6 +176,15 @@ fn a_replacement_of_no_text_is_an_error() {
         let tokenizer = build(&document(|d| d["normalizer"] = steps)).unwrap();
         assert_eq!(tokenizer.encode("é ab 日", true).unwrap_err().code(), "Unsupported", "{pattern}");
     }
+}
+
+#[test]
+fn long_runs_of_spaces_are_no_runaway() {
+    let llama3 =
+        json!({ "type": "Split", "pattern": { "Regex": LLAMA3_PATTERN }, "behavior": "Isolated", "invert": false });
+    let tokenizer = build(&document(|d| d["pre_tokenizer"] = llama3)).unwrap();
+    let text = format!("a{}b", " ".repeat(100_000)).repeat(20);
+    assert_eq!(tokenizer.encode(&text, true).unwrap(), [0, 1].repeat(20));
 }
 
 #[test]
