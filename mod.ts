@@ -53,13 +53,8 @@ export type {
   YarnScaling,
 } from "./src/model/rope.ts";
 export { perplexity } from "./src/eval/perplexity.ts";
-export type {
-  EvalProgress,
-  NamedScaling,
-  PerplexityOptions,
-  PerplexityRow,
-  WindowRecords,
-} from "./src/eval/perplexity.ts";
+export type { EvalProgress, PerplexityOptions, PerplexityRow, WindowRecords } from "./src/eval/perplexity.ts";
+export type { NamedScaling, PassOptions } from "./src/eval/passes.ts";
 export { passkey, passkeyTrials } from "./src/eval/passkey.ts";
 export type { Completer, PasskeyAnswer, PasskeyOptions, PasskeyTrial } from "./src/eval/passkey.ts";
 export { perplexityCsv, perplexityPlot } from "./src/eval/report.ts";

@@ -3,9 +3,11 @@
  *
  * @module
  */
-import type { NamedScaling, PerplexityRow } from "../eval/perplexity.ts";
+import type { NamedScaling } from "../eval/passes.ts";
+import type { PerplexityRow } from "../eval/perplexity.ts";
 import { type Command, defineCommand } from "./command.ts";
-import { evaluate, evaluationOptions, jsonRows } from "./evaluation.ts";
+import { evaluate, evaluationOptions } from "./evaluation.ts";
+import { jsonRows } from "./evaluation_output.ts";
 import { readRopeChoice } from "./loading.ts";
 import { type Option, UsageError } from "./options.ts";
 import { alignedTable } from "./table.ts";

@@ -4,18 +4,14 @@
  * @module
  */
 import { chooseDocuments, type EvalDocument, type TextDocument } from "../eval/documents.ts";
-import {
-  DEFAULT_STRIDE,
-  type EvalProgress,
-  type NamedScaling,
-  perplexity,
-  type PerplexityRow,
-} from "../eval/perplexity.ts";
+import { DEFAULT_STRIDE, type NamedScaling } from "../eval/passes.ts";
+import { perplexity, type PerplexityRow } from "../eval/perplexity.ts";
 import { perplexityCsv, perplexityPlot } from "../eval/report.ts";
 import { SAMPLED_TARGETS, type WindowEnd } from "../eval/windows.ts";
 import type { Model } from "../../mod.ts";
 import { readJsonFile, type Run } from "./command.ts";
 import { readDocuments } from "./documents.ts";
+import { methodOf, nameOf, progressLine } from "./evaluation_output.ts";
 import { documentsFingerprint, EvaluationState, hashOf, modelFingerprint } from "./evaluation_state.ts";
 import { defaultLengths, lengthsOption } from "./lengths.ts";
 import { modelOptions, openModel } from "./loading.ts";
@@ -108,7 +104,10 @@ export async function evaluate(
     );
   }
   const named = scalings ?? [{ name: nameOf(model, values["rope-scaling"]), scaling: values["rope-scaling"] }];
-  const method = methodOf(model, values, documents);
+  const method = methodOf(model, documents, {
+    kind: windows !== undefined ? "sampled" : values.truncate ? "truncated" : "sliding",
+    stride: values.stride ?? DEFAULT_STRIDE,
+  });
   const records = values.resume === undefined ? undefined : await EvaluationState.open(values.resume, {
     model: await modelFingerprint(source, [model.plan.weights, model.plan.kvCache]),
     documents: await documentsFingerprint(documents),
@@ -132,13 +131,18 @@ export async function evaluate(
     });
   } finally {
     await records?.flush();
+    if (signal.aborted && records !== undefined) {
+      terminal.note(`note: ${records.windows} windows are kept; the same command goes on from there`);
+    }
   }
   await csv?.write(perplexityCsv(rows));
   await svg?.write(perplexityPlot(rows, `Perplexity of ${source.replace(/[\\/]+$/, "").replace(/^.*[\\/]/, "")}`));
   return { rows, method };
 }
 
-function refuseMixtures({ windows, truncate, stride, buckets }: Run<typeof evaluationOptions>["values"]): void {
+function refuseMixtures(
+  { windows, truncate, stride, buckets, lengths, svg }: Run<typeof evaluationOptions>["values"],
+): void {
   const both = (one: string, other: string) => {
     throw new UsageError(`Cannot use ${one} with ${other}: they cut documents in different ways`);
   };
@@ -146,6 +150,9 @@ function refuseMixtures({ windows, truncate, stride, buckets }: Run<typeof evalu
   if (windows !== undefined && stride !== undefined) both("--windows", "--stride");
   if (truncate && stride !== undefined) both("--truncate", "--stride");
   if (buckets !== undefined && windows === undefined) throw new UsageError("Cannot use --buckets without --windows");
+  if (svg !== undefined && buckets !== undefined && lengths === undefined) {
+    throw new UsageError("Cannot draw --svg of --buckets alone: give --lengths too");
+  }
 }
 
 function windowPlaces(path: string, value: unknown): { file: string; end: number }[] {
@@ -191,66 +198,4 @@ function encodeDocuments(
     skipped: [],
     windowEnds: places.map(({ file, end }) => ({ document: names.indexOf(file), end })),
   };
-}
-
-/** A scaling's name where the user gave none. */
-function nameOf({ config }: Model, choice: NamedScaling["scaling"]): string {
-  if (choice === "none") return "none";
-  if (choice === undefined) {
-    const { type, ...rest } = config.ropeScaling;
-    return "factor" in rest ? `${type}:${rest.factor}` : type;
-  }
-  const { rope_type: type, factor, ...rest } = choice;
-  return Object.keys(rest).length === 0 && factor !== undefined ? `${type}:${factor}` : JSON.stringify(choice);
-}
-
-function methodOf(
-  model: Model,
-  { windows, truncate, stride }: Run<typeof evaluationOptions>["values"],
-  documents: readonly EvalDocument[],
-): Record<string, unknown> {
-  const hasBos = model.tokenizer.bosId !== undefined;
-  const begin = hasBos ? "BOS and the length - 1 tokens" : "The length tokens";
-  const protocol = windows !== undefined
-    ? `${begin} before the last target go in; the last ${SAMPLED_TARGETS} targets of each window count`
-    : truncate
-    ? "eval/perplexity.py of jquesnelle/yarn with --truncate: one pass of each document, cut to the length"
-    : "eval/perplexity.py of jquesnelle/yarn: sliding windows; each scores the tokens that the one before has not";
-  return {
-    protocol,
-    bos: hasBos,
-    ...(windows === undefined && !truncate ? { stride: stride ?? DEFAULT_STRIDE } : {}),
-    perplexity: "exp of the unweighted mean over all windows of each window's mean negative log-likelihood",
-    token_perplexity: "exp of the mean negative log-likelihood over all tokens that count",
-    documents: documents.map(({ name, tokens }) => ({ name, tokens: tokens.length })),
-    weights: model.plan.weights,
-    kv_cache: model.plan.kvCache,
-    device: model.deviceName,
-  };
-}
-
-function progressLine({ scaling, contextLength, windows, totalWindows, secondsLeft }: EvalProgress): string {
-  const left = secondsLeft === undefined ? "" : `, ${duration(secondsLeft)} left`;
-  return `${scaling} at ${contextLength}: window ${windows + 1} of ${totalWindows}${left}`;
-}
-
-/** A time in the two largest units that it has. */
-export function duration(seconds: number): string {
-  const whole = Math.ceil(seconds);
-  if (whole < 60) return `${whole} s`;
-  const minutes = Math.ceil(whole / 60);
-  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
-}
-
-/** The rows as the JSON document has them. */
-export function jsonRows(rows: readonly PerplexityRow[]): Record<string, unknown>[] {
-  return rows.map((row) => ({
-    scaling: row.scaling,
-    context_length: row.contextLength,
-    ...(row.positions === undefined ? {} : { positions: row.positions }),
-    perplexity: row.perplexity,
-    token_perplexity: row.tokenPerplexity,
-    tokens: row.tokens,
-    windows: row.windows,
-  }));
 }

@@ -14,7 +14,7 @@ import { WholeFile } from "./whole_file.ts";
 const FORMAT = "skein evaluation 1";
 
 /** Milliseconds between two writes at least: a window may take less than writing all of them. */
-const PERIOD = 5000;
+const PERIOD = 2000;
 
 /** What windows belong to, each as a hash. */
 export interface EvaluationIdentity {

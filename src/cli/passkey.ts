@@ -11,7 +11,7 @@ import {
   passkeyTrials,
 } from "../eval/passkey.ts";
 import { type Command, defineCommand, expectPositionals, readJsonFile } from "./command.ts";
-import { duration } from "./evaluation.ts";
+import { duration } from "./evaluation_output.ts";
 import { defaultLengths, lengthsOption } from "./lengths.ts";
 import { modelOptions, openModel } from "./loading.ts";
 import { integer, text, UsageError } from "./options.ts";

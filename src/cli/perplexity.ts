@@ -4,7 +4,8 @@
  * @module
  */
 import { type Command, defineCommand } from "./command.ts";
-import { evaluate, evaluationOptions, jsonRows } from "./evaluation.ts";
+import { evaluate, evaluationOptions } from "./evaluation.ts";
+import { jsonRows } from "./evaluation_output.ts";
 import { alignedTable } from "./table.ts";
 
 /** The command. */

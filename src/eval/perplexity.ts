@@ -4,36 +4,12 @@
  *
  * @module
  */
-import type { RopeChoice } from "../model/rope_choice.ts";
 import type { EvalDocument } from "./documents.ts";
 import type { Scalable, Scorer } from "./scorer.ts";
-import { type EvalWindow, SAMPLED_TARGETS, sampledWindow, slidingWindows, type WindowEnd } from "./windows.ts";
-
-/** A RoPE scaling under the name that results carry. */
-export interface NamedScaling {
-  /** The name. */
-  readonly name: string;
-  /** The scaling; undefined for the model's own. */
-  readonly scaling: RopeChoice | undefined;
-}
+import { costOf, type Job, type Pass, type PassOptions, planJobs, rowName } from "./passes.ts";
 
 /** How to measure. */
-export interface PerplexityOptions {
-  /** Context lengths in tokens, BOS included; a row for each. */
-  readonly lengths: readonly number[];
-  /** Scalings to compare; a block of rows for each. Default: what the model has. */
-  readonly scalings?: readonly NamedScaling[];
-  /** Tokens from one sliding window's begin to the next one's. @default {256} */
-  readonly stride?: number;
-  /** One pass of each document, cut to the window. @default {false} */
-  readonly truncate?: boolean;
-  /** Measure the last 256 targets before these places, in place of sliding windows over everything. */
-  readonly windowEnds?: readonly WindowEnd[];
-  /**
-   * Bounds of position buckets, ascending: also measures every target of one window as long as the last bound, by
-   * where it stands. With `windowEnds` only.
-   */
-  readonly buckets?: readonly number[];
+export interface PerplexityOptions extends PassOptions {
   /** Keeps what windows gave, so that an interrupted evaluation goes on where it stopped. */
   readonly records?: WindowRecords;
   /** Aborting ends the evaluation within one submit; it then throws the signal's reason. */
@@ -84,23 +60,6 @@ export interface PerplexityRow {
   readonly windows: number;
 }
 
-/** One forward pass. */
-interface Pass extends EvalWindow {
-  readonly document: EvalDocument;
-}
-
-/** The passes of one row, or of all buckets. */
-interface Job {
-  readonly scaling: NamedScaling;
-  readonly length: number;
-  readonly passes: readonly Pass[];
-  /** Bounds of buckets; undefined where the targets are not split. */
-  readonly bounds: readonly number[] | undefined;
-}
-
-/** The stride of the paper. */
-export const DEFAULT_STRIDE = 256;
-
 /**
  * Measures perplexity, row by row.
  *
@@ -117,9 +76,6 @@ export async function perplexity(
 ): Promise<PerplexityRow[]> {
   const { signal, records, onProgress, onRow, scalings } = options;
   const jobs = planJobs(model, documents, options);
-  if (jobs.some(({ passes }) => passes.length === 0)) {
-    throw new RangeError(`Cannot measure perplexity: none of ${documents.length} documents has tokens to predict`);
-  }
   // A name that is wrong ends the evaluation now, not after the hours that those before it take.
   for (const { scaling } of scalings ?? []) model.scaleRope!(scaling);
   const clock = new Clock(jobs, records);
@@ -154,61 +110,6 @@ export async function perplexity(
     if (scalings !== undefined) model.scaleRope!();
   }
   return rows;
-}
-
-function planJobs(model: Scorer, documents: readonly EvalDocument[], options: PerplexityOptions): Job[] {
-  const { lengths, scalings = [{ name: "own", scaling: undefined }], windowEnds, buckets } = options;
-  if (buckets !== undefined) {
-    if (windowEnds === undefined) throw new RangeError("Cannot split positions into buckets without window ends");
-    const bad = buckets.findIndex((bound, i) => !Number.isInteger(bound) || bound <= (buckets[i - 1] ?? -1));
-    if (buckets.length < 2 || bad >= 0) {
-      throw new RangeError(`Cannot use buckets ${buckets.join(",")}: expected two or more ascending whole numbers`);
-    }
-  }
-  for (const length of [...lengths, ...buckets?.slice(-1) ?? []]) {
-    if (!Number.isInteger(length) || length < 2 || length > model.contextLength) {
-      throw new RangeError(
-        `Cannot measure at length ${length}: expected 2 to the context length ${model.contextLength}`,
-      );
-    }
-  }
-  const plain = lengths.map((length) => ({
-    length,
-    passes: passesOf(model, documents, options, length),
-    bounds: undefined,
-  }));
-  const split = buckets === undefined ? [] : [{
-    length: buckets.at(-1)!,
-    passes: passesOf(model, documents, { ...options, windowEnds: windowEnds! }, buckets.at(-1)!, Infinity),
-    bounds: buckets,
-  }];
-  return scalings.flatMap((scaling) => [...plain, ...split].map((job) => ({ scaling, ...job })));
-}
-
-function passesOf(
-  { tokenizer }: Scorer,
-  documents: readonly EvalDocument[],
-  { windowEnds, stride = DEFAULT_STRIDE, truncate = false }: PerplexityOptions,
-  length: number,
-  scored: number = SAMPLED_TARGETS,
-): Pass[] {
-  const hasBos = tokenizer.bosId !== undefined;
-  if (windowEnds === undefined) {
-    return documents.flatMap((document) =>
-      slidingWindows(document.tokens.length, { length, stride, truncate, hasBos })
-        .map((window) => ({ document, ...window }))
-    );
-  }
-  return windowEnds.map(({ document: index, end }) => {
-    const document = documents[index]!;
-    const window = sampledWindow(end, length, scored, hasBos);
-    if (window.begin < 0 || end > document.tokens.length) {
-      throw new RangeError(
-        `Cannot measure at length ${length} before token ${end} of ${document.name}: it has ${document.tokens.length} tokens`,
-      );
-    }
-    return { document, ...window };
-  });
 }
 
 /** Sums of the negative log-likelihoods of a pass's targets: one, or one a bucket. */
@@ -253,15 +154,6 @@ function rowsOf({ scaling, length, passes, bounds }: Job, sums: readonly (readon
       windows: passes.length,
     };
   });
-}
-
-/** A row's name in the records. The scaling itself and not its name: one scaling can be spelled in many ways. */
-function rowName({ scaling: { scaling }, length, bounds }: Job): string {
-  return [JSON.stringify(scaling ?? "own"), length, ...bounds ?? []].join(" ");
-}
-
-function costOf({ begin, end }: EvalWindow): number {
-  return end - begin;
 }
 
 /** Estimates the time left by the tokens that went in. */

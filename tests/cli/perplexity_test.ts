@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { loadModel } from "../../mod.ts";
-import { lastLine, PG_NANO, skein } from "./skein_process.ts";
+import { lastLine, PG_NANO, skein, startSkein } from "./skein_process.ts";
 
 const BOOK = await Deno.readTextFile(new URL("../testdata/pg19/keith_of_the_border.txt", import.meta.url));
 
@@ -93,6 +93,27 @@ Deno.test("perplexity goes on from --resume to the rows of one run, and refuses 
     assertStringIncludes(lastLine(await run("32", "--resume", state)), "it was written for other documents");
   }));
 
+Deno.test("an interrupt keeps what --resume has, whole", () =>
+  withDocuments(async (folder) => {
+    await Deno.writeTextFile(`${folder}/book.txt`, BOOK);
+    const state = `${folder}/state.json`;
+    const args = ["perplexity", PG_NANO, `${folder}/book.txt`, "--lengths", "64", "--stride", "16", "--resume", state];
+    const process = startSkein(args);
+    const stderr = new Response(process.stderr).text();
+    while (await Deno.stat(state).then(() => false, () => true)) await new Promise((done) => setTimeout(done, 50));
+    process.kill("SIGINT");
+    assertEquals((await process.status).code, 130);
+    const { rows } = JSON.parse(await Deno.readTextFile(state));
+    const [windows] = Object.values(rows) as number[][][];
+    assert(windows!.length > 0 && windows!.every(([sum]) => sum! > 0));
+    assertEquals(
+      await stderr,
+      `skein: note: ${windows!.length} windows are kept; the same command goes on from there\nskein: Interrupted\n`,
+    );
+    await process.stdout.cancel();
+    await process.stdin.close();
+  }));
+
 Deno.test("perplexity writes CSV and a table", () =>
   withDocuments(async (folder) => {
     const csv = `${folder}/rows.csv`;
@@ -112,6 +133,10 @@ const REFUSED: readonly (readonly [readonly string[], string])[] = [
   [["FOLDER/empty"], "it has no .txt, .text or .jsonl file"],
   [["FOLDER/books", "--truncate", "--stride", "5"], "Cannot use --truncate with --stride"],
   [["FOLDER/books", "--buckets", "0,5"], "Cannot use --buckets without --windows"],
+  [
+    ["FOLDER/books", "--windows", "w", "--buckets", "0,5", "--svg", "FOLDER/a.svg"],
+    "Cannot draw --svg of --buckets alone",
+  ],
   [["FOLDER/books", "--lengths", "64,32000", "--context-length", "64"], "Cannot measure at length 32000"],
   [["FOLDER/books", "--csv", "FOLDER/no/rows.csv"], "its folder is not there"],
   [["FOLDER/books", "--svg", "FOLDER/books"], "it is a directory"],
