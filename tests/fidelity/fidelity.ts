@@ -1,8 +1,9 @@
 /**
- * Checks what the runtime computes against transformers, on real checkpoints. Not part of the tests: it takes minutes
- * and data that the repository does not carry.
+ * Checks what the runtime computes against transformers, on real checkpoints. Not part of the tests: it takes an
+ * hour and data that the repository does not carry.
  *
- * usage: deno task fidelity SMOLLM2 DATA [logprobs|greedy|seed|chunks|perplexity|quality|passkey ...]
+ * usage: deno task fidelity SMOLLM2 DATA [GROUP ...], where a GROUP is logprobs, greedy, seed, chunks, perplexity,
+ * scalings, positions, passkey or quality
  *
  * SMOLLM2 holds smollm2-135m (sharded safetensors, f16), smollm2-135m-q4_1.gguf (their source), and, by
  * make_bin_shards.py, smollm2-135m-bin and smollm2-135m-bin-bf16. DATA holds pg19/books and models with pg-nano-256,
@@ -13,12 +14,12 @@
 import { resolve } from "node:path";
 import { measureChunks } from "./chunks.ts";
 import { line, type Measure } from "./measure.ts";
-import { measurePasskey, measurePerplexity, measureQuality } from "./pg_nano.ts";
+import { measurePasskey, measurePerplexity, measurePositions, measureQuality, measureScalings } from "./pg_nano.ts";
 import { measureGreedy, measureLogprobs, measureSeed } from "./smollm2.ts";
 
 const [smollm2Argument, dataArgument, ...wanted] = Deno.args;
 if (smollm2Argument === undefined || dataArgument === undefined) {
-  console.error("usage: deno task fidelity SMOLLM2 DATA [logprobs|greedy|seed|chunks|perplexity|quality|passkey ...]");
+  console.error("usage: deno task fidelity SMOLLM2 DATA [GROUP ...]");
   Deno.exit(1);
 }
 
@@ -38,8 +39,10 @@ const groups: Record<string, () => AsyncIterable<Measure>> = {
   seed: () => measureSeed(files),
   chunks: () => measureChunks(files.safetensors),
   perplexity: () => measurePerplexity(data),
-  quality: () => measureQuality(data),
+  scalings: () => measureScalings(data),
+  positions: () => measurePositions(data),
   passkey: () => measurePasskey(data),
+  quality: () => measureQuality(data),
 };
 
 const unknown = wanted.find((name) => !(name in groups));

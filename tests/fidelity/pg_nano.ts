@@ -1,25 +1,39 @@
 /**
- * pg-nano, base and extended by YaRN, against transformers: perplexity by length, passkeys, and the cost of q8 and q4.
+ * pg-nano, base and extended by YaRN, against transformers: perplexity by length and position, passkeys, and the cost of q8 and q4.
  *
  * @module
  */
-import { loadModel, type LoadOptions, type Model } from "../../mod.ts";
-import { atMost, holds, type Measure, percentOff, perplexityOf } from "./measure.ts";
+import {
+  type EvalDocument,
+  loadModel,
+  type LoadOptions,
+  type Model,
+  passkey,
+  perplexity as measure,
+  type WindowEnd,
+} from "../../mod.ts";
+import { ANSWER_TOKENS } from "../../src/eval/passkey.ts";
+import { atMost, holds, type Measure, percentOff } from "./measure.ts";
 import roundToNearest from "./round_to_nearest.json" with { type: "json" };
 
-/** Targets of a window that count: the last ones. */
-const COUNTED = 256;
+/** What reference.json and passkey_trials.json measured, by its name there. */
+const VARIANTS = {
+  "base": { directory: "pg-nano-256", scaling: undefined },
+  "yarn-8 fine-tuned": { directory: "pg-nano-yarn-2k", scaling: undefined },
+  "base+yarn-8 (no fine-tune)": { directory: "pg-nano-256", scaling: { rope_type: "yarn", factor: 8 } },
+  "base+linear-PI-8": { directory: "pg-nano-256", scaling: { rope_type: "linear", factor: 8 } },
+  "base+NTK-aware-8": { directory: "pg-nano-256", scaling: { rope_type: "ntk", factor: 8 } },
+  "base+dynamic-NTK(factor=1)": { directory: "pg-nano-256", scaling: { rope_type: "dynamic", factor: 1 } },
+  "base+dynamic-NTK(factor=8)": { directory: "pg-nano-256", scaling: { rope_type: "dynamic", factor: 8 } },
+} as const;
 
-/** Tokens that a passkey's answer takes: a space and five digits. */
-const ANSWER_TOKENS = 6;
+type VariantName = keyof typeof VARIANTS;
 
-/** The checkpoints, by the names that reference.json and passkey_trials.json have for them. */
-const MODELS = { "pg-nano-256": "base", "pg-nano-yarn-2k": "yarn-8 fine-tuned" };
+/** The two checkpoints as they are. */
+const OWN: readonly VariantName[] = ["base", "yarn-8 fine-tuned"];
 
-interface Window {
-  readonly file: string;
-  readonly end: number;
-}
+/** The base under scalings that it was not trained with. */
+const SCALED = (Object.keys(VARIANTS) as VariantName[]).filter((name) => !OWN.includes(name));
 
 interface Trial {
   readonly length: number;
@@ -30,27 +44,55 @@ interface Trial {
 }
 
 /** Perplexities of both checkpoints at every length of reference.json, on its windows. */
-export async function* measurePerplexity(data: string): AsyncGenerator<Measure> {
+export function measurePerplexity(data: string): AsyncGenerator<Measure> {
+  return measureLengths(data, OWN);
+}
+
+/** The same of the base under other scalings. */
+export function measureScalings(data: string): AsyncGenerator<Measure> {
+  return measureLengths(data, SCALED);
+}
+
+async function* measureLengths(data: string, names: readonly VariantName[]): AsyncGenerator<Measure> {
   const { results } = await readJson(`${data}/models/reference.json`);
-  for (const [directory, name] of Object.entries(MODELS)) {
+  for (const name of names) {
     const expected: Record<string, number> = results[name].ppl_last256;
-    const longest = Math.max(...Object.keys(expected).map(Number));
-    using model = await load(data, directory, { contextLength: longest + 1 });
-    const windows = await windowsOf(data, model);
+    using model = await loadVariant(data, name, Math.max(...Object.keys(expected).map(Number)));
+    const { documents, windowEnds } = await windowsOf(data, model);
     for (const [length, perplexity] of Object.entries(expected)) {
-      const got = await windowPerplexity(model, windows, Number(length));
-      const off = percentOff(got, perplexity);
-      yield atMost(`${directory} at ${length}: perplexity ${got.toFixed(3)} against ${perplexity}`, 0.5, off, " %");
+      const [row] = await measure(model, documents, { lengths: [Number(length)], windowEnds });
+      yield compared(`${name} at ${length}`, row!.perplexity, perplexity);
     }
   }
+}
+
+/** Perplexities by position inside one window, of every variant. */
+export async function* measurePositions(data: string): AsyncGenerator<Measure> {
+  const { results } = await readJson(`${data}/models/reference.json`);
+  for (const name of Object.keys(VARIANTS) as VariantName[]) {
+    const expected: Record<string, number> = results[name].ppl_bucket_in_4096_window;
+    const buckets = [0, ...Object.keys(expected).map((range) => Number(range.split("-")[1]))];
+    using model = await loadVariant(data, name, buckets.at(-1)!);
+    const { documents, windowEnds } = await windowsOf(data, model);
+    for (const { positions, perplexity } of await measure(model, documents, { lengths: [], windowEnds, buckets })) {
+      const range = positions!.join("-");
+      yield compared(`${name}, positions ${range}`, perplexity, expected[range]!);
+    }
+  }
+}
+
+function compared(what: string, got: number, expected: number): Measure {
+  return atMost(`${what}: perplexity ${got.toFixed(3)} against ${expected}`, 0.5, percentOff(got, expected), " %");
 }
 
 /** Perplexity of q8 and q4 made here from f16, against f16 and against round-to-nearest Q4_1. */
 export async function* measureQuality(data: string): AsyncGenerator<Measure> {
   const { length, f16, q4_1_linear: linear, q4_1_all: all } = roundToNearest;
   const perplexity = async (weights: "f16" | "q8" | "q4") => {
-    using model = await load(data, "pg-nano-yarn-2k", { weights, contextLength: length + 1 });
-    return await windowPerplexity(model, await windowsOf(data, model), length);
+    using model = await load(data, "pg-nano-yarn-2k", { weights, contextLength: length });
+    const { documents, windowEnds } = await windowsOf(data, model);
+    const [row] = await measure(model, documents, { lengths: [length], windowEnds });
+    return row!.perplexity;
   };
   const half = await perplexity("f16");
   yield atMost(`pg-nano-yarn-2k f16 at ${length}: against transformers`, 0.5, percentOff(half, f16), " %");
@@ -66,27 +108,30 @@ export async function* measureQuality(data: string): AsyncGenerator<Measure> {
   yield atMost("pg-nano-yarn-2k q4: perplexity against Q4_1 everywhere", all, q4);
 }
 
-/** The keys that each checkpoint finds, against those that transformers found. */
+/** The keys that each checkpoint finds, and the base under other scalings, against those that transformers found. */
 export async function* measurePasskey(data: string): AsyncGenerator<Measure> {
-  const trials: Trial[] = await readJson(`${data}/models/passkey_trials.json`);
-  const longest = Math.max(...trials.map((trial) => trial.length)) + ANSWER_TOKENS;
-  for (const [directory, name] of Object.entries(MODELS)) {
-    using model = await load(data, directory, { contextLength: longest });
-    const differing: string[] = [];
-    let found = 0;
-    for (const trial of trials) {
-      const { text: answer } = await model.generate(passkeyPrompt(trial), { maxTokens: ANSWER_TOKENS }).result;
-      const hit = answer.startsWith(` ${trial.key}`);
-      found += Number(hit);
-      if (hit !== trial.found.includes(name)) differing.push(`${trial.length}/${trial.depth.toFixed(2)}: "${answer}"`);
+  const listed: Trial[] = await readJson(`${data}/models/passkey_trials.json`);
+  const trials = listed.map(({ length, key, depth, filler_characters: filler }) => {
+    const before = Math.floor(filler * depth);
+    return { contextLength: length, key, depth, before, after: filler - before };
+  });
+  const longest = Math.max(...listed.map((trial) => trial.length)) + ANSWER_TOKENS;
+  for (const name of Object.keys(VARIANTS) as VariantName[]) {
+    using model = await loadVariant(data, name, longest);
+    const answers = await passkey(model, trials);
+    for (const length of new Set(listed.map((trial) => trial.length))) {
+      const row = answers.map((answer, i) => ({ ...answer, expected: listed[i]!.found.includes(name) }))
+        .filter(({ contextLength }) => contextLength === length);
+      const differing = row.filter(({ found, expected }) => found !== expected);
+      yield holds(
+        `${name} at ${length}: passkeys as transformers`,
+        `>= ${row.length - 1} of ${row.length}`,
+        `${row.length - differing.length} (${row.filter(({ found }) => found).length} found) ${
+          differing.map(({ depth, answer }) => `${depth.toFixed(2)}: ${JSON.stringify(answer)}`).join("; ")
+        }`,
+        differing.length <= 1,
+      );
     }
-    const got = `${trials.length - differing.length} (${found} found) ${differing.join("; ")}`;
-    yield holds(
-      `${directory}: passkeys as transformers`,
-      `>= ${trials.length - 1} of ${trials.length}`,
-      got,
-      differing.length <= 1,
-    );
   }
 }
 
@@ -94,40 +139,24 @@ function load(data: string, directory: string, options: LoadOptions): Promise<Mo
   return loadModel(`${data}/models/${directory}`, options);
 }
 
-/** Token ids of each window's book up to the window's last target, without special tokens. */
-async function windowsOf(data: string, model: Model): Promise<number[][]> {
-  const windows: Window[] = await readJson(`${data}/models/windows.json`);
-  const books = new Map<string, number[]>();
-  for (const { file } of windows) {
-    if (books.has(file)) continue;
-    const text = await Deno.readTextFile(`${data}/pg19/books/${file}`);
-    books.set(file, Array.from(model.tokenizer.encode(text, { addSpecialTokens: false })));
-  }
-  return windows.map(({ file, end }) => books.get(file)!.slice(0, end));
+function loadVariant(data: string, name: VariantName, contextLength: number): Promise<Model> {
+  const { directory, scaling } = VARIANTS[name];
+  return load(data, directory, { contextLength, ...(scaling === undefined ? {} : { ropeScaling: scaling }) });
 }
 
-/** `<s>` and length - 1 tokens go in; the last COUNTED predictions count. */
-async function windowPerplexity(model: Model, windows: number[][], length: number): Promise<number> {
-  const counted: number[] = [];
-  for (const tokens of windows) {
-    const { logprobs } = await model.score([model.tokenizer.bosId!, ...tokens.slice(-length)]);
-    counted.push(...logprobs.slice(-COUNTED));
+/** The books that windows.json names, and where its windows end in them. */
+async function windowsOf(
+  data: string,
+  { tokenizer }: Model,
+): Promise<{ documents: EvalDocument[]; windowEnds: WindowEnd[] }> {
+  const windows: { file: string; end: number }[] = await readJson(`${data}/models/windows.json`);
+  const names = [...new Set(windows.map(({ file }) => file))];
+  const documents: EvalDocument[] = [];
+  for (const name of names) {
+    const text = await Deno.readTextFile(`${data}/pg19/books/${name}`);
+    documents.push({ name, tokens: tokenizer.encode(text, { addSpecialTokens: false }) });
   }
-  return perplexityOf(counted);
-}
-
-/** The prompt of jquesnelle/yarn's eval/passkey.py, its filler cut by characters. */
-function passkeyPrompt({ key, depth, filler_characters }: Trial): string {
-  const sentence = "The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again.";
-  const filler = Array(Math.floor(filler_characters / sentence.length) + 2).fill(sentence).join(" ");
-  const before = Math.floor(filler_characters * depth);
-  return [
-    "There is an important info hidden inside a lot of irrelevant text. Find it and memorize them. I will quiz you about the important information there.",
-    filler.slice(0, before),
-    `The pass key is ${key}. Remember it. ${key} is the pass key.`,
-    filler.slice(0, filler_characters - before),
-    "What is the pass key? The pass key is",
-  ].join("\n");
+  return { documents, windowEnds: windows.map(({ file, end }) => ({ document: names.indexOf(file), end })) };
 }
 
 async function readJson(path: string) {
