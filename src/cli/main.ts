@@ -17,6 +17,7 @@ import { inspect } from "./inspect.ts";
 import { describeOptions, flag, nearestOf, readOptions, UsageError } from "./options.ts";
 import { passkey } from "./passkey.ts";
 import { perplexity } from "./perplexity.ts";
+import { reproduce } from "./reproduce.ts";
 import { score } from "./score.ts";
 import { Terminal } from "./terminal.ts";
 import { detokenize, tokenize } from "./tokenize.ts";
@@ -28,6 +29,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   perplexity,
   passkey,
   compare,
+  reproduce,
   tokenize,
   detokenize,
   inspect,

@@ -2,7 +2,18 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import manifest from "../../deno.json" with { type: "json" };
 import { lastLine, PG_NANO, skein, startSkein } from "./skein_process.ts";
 
-const COMMANDS = ["generate", "chat", "score", "perplexity", "passkey", "compare", "tokenize", "detokenize", "inspect"];
+const COMMANDS = [
+  "generate",
+  "chat",
+  "score",
+  "perplexity",
+  "passkey",
+  "compare",
+  "reproduce",
+  "tokenize",
+  "detokenize",
+  "inspect",
+];
 
 async function assertRefused(args: readonly string[], message: string): Promise<void> {
   const finished = await skein(args);

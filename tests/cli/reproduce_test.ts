@@ -1,0 +1,28 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { lastLine, PG_NANO, skein } from "./skein_process.ts";
+
+const BOOK = new URL("../testdata/pg19/keith_of_the_border.txt", import.meta.url).pathname;
+const REHEARSAL = ["--lengths", "64,2048", "--min-tokens", "3000", "--json"];
+
+Deno.test("reproduce sets the published figures beside those of one pass over each document", async () => {
+  const { code, stdout } = await skein(["reproduce", PG_NANO, "proof-pile", BOOK, ...REHEARSAL]);
+  assertEquals(code, 0);
+  const { results, method } = JSON.parse(stdout);
+  assertEquals(
+    results.map((row: Record<string, unknown>) => [row.context_length, row.tokens, row.windows, row.published]),
+    [[64, 63, 1, null], [2048, 2047, 1, 4.1407]],
+  );
+  assert(results[1].perplexity > 10);
+  assertEquals([method.corpus, method.published], ["proof-pile", "Yarn-Llama-2-7b-64k"]);
+});
+
+Deno.test("reproduce takes only documents as long as the authors took, unless told otherwise", async () => {
+  const finished = await skein(["reproduce", PG_NANO, "proof-pile", BOOK, "--lengths", "64", "--json"]);
+  assertEquals([finished.code, finished.stdout], [1, ""]);
+  assertStringIncludes(finished.stderr, "skipped 1 documents of fewer than 131072 tokens");
+  assertStringIncludes(lastLine(finished), "none of 0 documents");
+});
+
+Deno.test("reproduce wants to know the corpus", async () => {
+  assertStringIncludes(lastLine(await skein(["reproduce", PG_NANO, BOOK])), "expected proof-pile or pg19");
+});
