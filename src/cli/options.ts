@@ -169,6 +169,9 @@ export function readOptions<O extends Options>(
       break;
     }
     const [, name, inline] = /^--([^=]+)(?:=(.*))?$/s.exec(arg) ?? [];
+    if (name !== undefined && inline !== undefined && options[name] !== undefined && !withValue(name)) {
+      throw new UsageError(`Cannot use --${name} with a value: it takes none`);
+    }
     if (name === undefined || !withValue(name)) safe.push(arg);
     else if (inline !== undefined) safe.push(keep(name, inline));
     else if (i + 1 < args.length) safe.push(keep(name, args[++i]!));
@@ -192,7 +195,6 @@ export function readOptions<O extends Options>(
   for (const [name, option] of Object.entries(options)) {
     const found = parsed[name];
     const given = Array.isArray(found) ? found.map((index) => kept[Number(index)]!) : found === true ? ["true"] : [];
-    if (typeof found === "string") throw new UsageError(`Cannot use --${name} with a value: it takes none`);
     if (given.length > 1 && option.repeats !== true) {
       throw new UsageError(`Cannot use --${name} ${given.length} times: it takes one value`);
     }

@@ -72,7 +72,7 @@ Deno.test("readOptions() names an unknown option and the nearest known one", () 
 
 Deno.test("readOptions() refuses missing values, values of flags, and one option twice", () => {
   assertThrows(() => readOptions(["--prompt"], options), UsageError, "Expected a value after --prompt");
-  assertThrows(() => readOptions(["--json=yes"], options), UsageError, "--json");
+  assertThrows(() => readOptions(["--json=yes"], options), UsageError, "Cannot use --json with a value");
   assertThrows(
     () => readOptions(["--prompt", "a", "--prompt", "b"], options),
     UsageError,
