@@ -169,7 +169,7 @@ export function readOptions<O extends Options>(
       break;
     }
     const [, name, inline] = /^--([^=]+)(?:=(.*))?$/s.exec(arg) ?? [];
-    if (name !== undefined && inline !== undefined && options[name] !== undefined && !withValue(name)) {
+    if (name !== undefined && inline !== undefined && Object.hasOwn(options, name) && !withValue(name)) {
       throw new UsageError(`Cannot use --${name} with a value: it takes none`);
     }
     if (name === undefined || !withValue(name)) safe.push(arg);

@@ -68,6 +68,7 @@ Deno.test("readOptions() names an unknown option and the nearest known one", () 
   assertThrows(() => readOptions(["--max_tokens=3"], options), UsageError, "did you mean --max-tokens");
   assertThrows(() => readOptions(["-q"], options), UsageError, "Unknown option -q");
   assertThrows(() => readOptions(["--__proto__", "x"], options), UsageError, "Unknown option --__proto__");
+  assertThrows(() => readOptions(["--constructor=x"], options), UsageError, "Unknown option --constructor");
 });
 
 Deno.test("readOptions() refuses missing values, values of flags, and one option twice", () => {
