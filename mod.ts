@@ -58,6 +58,6 @@ export type { NamedScaling, PassOptions } from "./src/eval/passes.ts";
 export { passkey, passkeyTrials } from "./src/eval/passkey.ts";
 export type { Completer, PasskeyAnswer, PasskeyOptions, PasskeyTrial } from "./src/eval/passkey.ts";
 export { perplexityCsv, perplexityPlot } from "./src/eval/report.ts";
-export type { EvalDocument } from "./src/eval/documents.ts";
+export type { EvalDocument, TextDocument } from "./src/eval/documents.ts";
 export type { Encoder, Scalable, Scorer } from "./src/eval/scorer.ts";
 export type { WindowEnd } from "./src/eval/windows.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { chooseDocuments, type EvalDocument, type TextDocument } from "../eval/documents.ts";
+import { chooseDocuments, encodeDocument, type EvalDocument, type TextDocument } from "../eval/documents.ts";
 import { DEFAULT_STRIDE, type NamedScaling } from "../eval/passes.ts";
 import { perplexity, type PerplexityRow } from "../eval/perplexity.ts";
 import { perplexityCsv, perplexityPlot } from "../eval/report.ts";
@@ -172,9 +172,9 @@ function encodeDocuments(
   { "min-tokens": minTokens, samples }: Run<typeof evaluationOptions>["values"],
   onDocument: (name: string) => void,
 ): { documents: EvalDocument[]; skipped: EvalDocument[]; windowEnds?: WindowEnd[] } {
-  const encode = ({ name, text }: TextDocument): EvalDocument => {
-    onDocument(name);
-    return { name, tokens: tokenizer.encode(text, { addSpecialTokens: false }) };
+  const encode = (document: TextDocument): EvalDocument => {
+    onDocument(document.name);
+    return encodeDocument(tokenizer, document);
   };
   if (places === undefined) {
     const { kept, skipped } = chooseDocuments(texts.map(encode), {

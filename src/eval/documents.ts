@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Encoder } from "./scorer.ts";
 
 /** A document as text. */
 export interface TextDocument {
@@ -18,6 +19,12 @@ export interface EvalDocument {
   readonly name: string;
   /** Its token ids. `// (n_tokens)` */
   readonly tokens: Uint32Array;
+}
+
+/** A document's token ids, if it has none yet. */
+export function encodeDocument(encoder: Encoder, document: TextDocument | EvalDocument): EvalDocument {
+  if ("tokens" in document) return document;
+  return { name: document.name, tokens: encoder.encode(document.text, { addSpecialTokens: false }) };
 }
 
 /**

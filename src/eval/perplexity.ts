@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { EvalDocument } from "./documents.ts";
+import { encodeDocument, type EvalDocument, type TextDocument } from "./documents.ts";
 import type { Scalable, Scorer } from "./scorer.ts";
 import { costOf, type Job, type Pass, type PassOptions, planJobs, rowName } from "./passes.ts";
 
@@ -64,18 +64,30 @@ export interface PerplexityRow {
  * Measures perplexity, row by row.
  *
  * @param model The model; its scaling is given back at the end where `scalings` are compared.
- * @param documents What it is measured on.
+ * @param documents What it is measured on, as text or as token ids without special tokens.
  * @returns Rows by scaling and length; the rows of buckets after those of the scaling's lengths.
  * @throws {RangeError} If a length, the stride, a bound or a window is out of range; nothing was measured then.
  * @throws {FormatError} If a scaling is unknown; nothing was measured then.
+ *
+ * @example Measure a book at two context lengths
+ * ```ts ignore
+ * import { loadModel, perplexity } from "@skein/skein";
+ *
+ * using model = await loadModel("Yarn-Llama-2-7b-64k", { contextLength: 65536 });
+ * const book = { name: "Middlemarch", text: await Deno.readTextFile("middlemarch.txt") };
+ * for (const row of await perplexity(model, [book], { lengths: [4096, 65536] })) {
+ *   console.log(row.contextLength, row.perplexity);
+ * }
+ * ```
  */
 export async function perplexity(
   model: Scorer & Partial<Scalable>,
-  documents: readonly EvalDocument[],
+  documents: readonly (TextDocument | EvalDocument)[],
   options: PerplexityOptions,
 ): Promise<PerplexityRow[]> {
   const { signal, records, onProgress, onRow, scalings } = options;
-  const jobs = planJobs(model, documents, options);
+  const encoded = documents.map((document) => encodeDocument(model.tokenizer, document));
+  const jobs = planJobs(model, encoded, options);
   // A name that is wrong ends the evaluation now, not after the hours that those before it take.
   for (const { scaling } of scalings ?? []) model.scaleRope!(scaling);
   const clock = new Clock(jobs, records);

@@ -55,6 +55,17 @@ Deno.test("perplexity() before given places feeds BOS and length - 1 tokens and 
   assertEquals(model.calls[1]!.ids, [1, ...book.tokens.subarray(2976, 4000)]);
 });
 
+Deno.test("perplexity() encodes text without special tokens", async () => {
+  const text = "It was a bright cold day in April.";
+  const [fromText, fromTokens] = [byContext(), byContext()];
+  const tokens = fromTokens.tokenizer.encode(text, { addSpecialTokens: false });
+  const options = { lengths: [16], stride: 5 };
+  const rows = await perplexity(fromText, [{ name: "a", text }], options);
+  assertEquals(rows, await perplexity(fromTokens, [{ name: "a", tokens }], options));
+  assertEquals(fromText.calls, fromTokens.calls);
+  assertEquals(rows[0]!.tokens, text.length);
+});
+
 Deno.test("perplexity() by buckets sorts targets by where they stand in the window", async () => {
   // ids[index] is predicted at position index - 1, and costs as much as its position.
   const model = new ScriptedScorer((_, index) => -(index - 1));

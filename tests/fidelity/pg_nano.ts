@@ -144,7 +144,7 @@ function loadVariant(data: string, name: VariantName, contextLength: number): Pr
   return load(data, directory, { contextLength, ...(scaling === undefined ? {} : { ropeScaling: scaling }) });
 }
 
-/** The books that windows.json names, and where its windows end in them. */
+/** The books that windows.json names, encoded once, and where its windows end in them. */
 async function windowsOf(
   data: string,
   { tokenizer }: Model,
