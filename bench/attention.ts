@@ -8,7 +8,7 @@ import { Gpu } from "../src/gpu/device.ts";
 import type { Recorder } from "../src/gpu/recorder.ts";
 import type { Tensor } from "../src/gpu/tensor.ts";
 import { attention, type AttentionHeads, attentionPartialsShape } from "../src/kernels/attention.ts";
-import type { KvFormat } from "../src/kernels/kv_formats.ts";
+import { KV_FORMATS, type KvFormat, kvTensorShape } from "../src/kernels/kv_formats.ts";
 import { ropeKv } from "../src/kernels/rope_kv.ts";
 import { type Ceilings, measure, measureCeilings, type Times } from "./ceilings.ts";
 import type { KernelRow } from "./kernels.ts";
@@ -29,7 +29,7 @@ export const MODELS: readonly HeadsOfModel[] = [
 export const LENGTHS: readonly number[] = [4096, 16384, 65536];
 
 /** Formats of the cache. */
-export const FORMATS: readonly KvFormat[] = ["f32", "f16"];
+export const FORMATS: readonly KvFormat[] = KV_FORMATS;
 
 /** One layer's attention, ready to be recorded. */
 export class Layer {
@@ -54,7 +54,7 @@ export class Layer {
       );
     };
     const cache = (name: string) => {
-      const tensor = gpu.createTensor(name, format, [nKvHeads, capacity, headDim]);
+      const tensor = gpu.createTensor(name, ...kvTensorShape(format, heads, capacity));
       // 0x3c003800 is the f16 pair 0.5, 1.0 and an f32 near 0.008.
       const words = new Uint32Array(2 ** 20).fill(0x3c003800);
       for (let at = 0; at < tensor.byteLength; at += words.byteLength) {
@@ -133,7 +133,7 @@ export async function measureAttention(gpu: Gpu, ceilings: Ceilings): Promise<Ke
         rows.push(await measureDecode(gpu, ceilings, model, format, length));
       }
     }
-    rows.push(await measureRotation(gpu, ceilings, model));
+    for (const format of ["f16", "q8", "q4"] as const) rows.push(await measureRotation(gpu, ceilings, model, format));
   }
   return rows;
 }
@@ -186,14 +186,19 @@ async function measureDecode(
   };
 }
 
-async function measureRotation(gpu: Gpu, ceilings: Ceilings, model: HeadsOfModel): Promise<KernelRow> {
+async function measureRotation(
+  gpu: Gpu,
+  ceilings: Ceilings,
+  model: HeadsOfModel,
+  format: KvFormat,
+): Promise<KernelRow> {
   const nTokens = 512;
-  using layer = new Layer(gpu, model, "f16", 0, nTokens);
+  using layer = new Layer(gpu, model, format, 0, nTokens);
   const recorder = layer.rotation();
   const times = await measure(gpu, recorder);
   const { nHeads, nKvHeads, headDim } = model;
-  // Each element is read once as f32; queries are written as f32, keys and values as f16.
-  const bytes = nTokens * headDim * (4 * (nHeads + 2 * nKvHeads) + 4 * nHeads + 4 * nKvHeads);
+  // Each element is read once as f32; queries are written as f32, keys and values as the cache stores them.
+  const bytes = nTokens * headDim * (4 * (nHeads + 2 * nKvHeads) + 4 * nHeads) + layer.kvBytes;
   const gbPerS = bytes / times.bestMs / 1e6;
   return {
     kernel: labelOf(recorder),

@@ -3,7 +3,7 @@
  * hour and data that the repository does not carry.
  *
  * usage: deno task fidelity SMOLLM2 DATA [GROUP ...], where a GROUP is logprobs, greedy, seed, chunks, perplexity,
- * scalings, positions, passkey or quality
+ * scalings, positions, passkey, quality or kv
  *
  * SMOLLM2 holds smollm2-135m (sharded safetensors, f16), smollm2-135m-q4_1.gguf (their source), and, by
  * make_bin_shards.py, smollm2-135m-bin and smollm2-135m-bin-bf16. DATA holds pg19/books and models with pg-nano-256,
@@ -13,6 +13,7 @@
  */
 import { resolve } from "node:path";
 import { measureChunks } from "./chunks.ts";
+import { measureKvFormats } from "./kv_formats.ts";
 import { line, type Measure } from "./measure.ts";
 import { measurePasskey, measurePerplexity, measurePositions, measureQuality, measureScalings } from "./pg_nano.ts";
 import { measureGreedy, measureLogprobs, measureSeed } from "./smollm2.ts";
@@ -43,6 +44,10 @@ const groups: Record<string, () => AsyncIterable<Measure>> = {
   positions: () => measurePositions(data),
   passkey: () => measurePasskey(data),
   quality: () => measureQuality(data),
+  kv: async function* () {
+    yield* measureKvFormats(`${data}/models/pg-nano-yarn-2k`, data, 8);
+    yield* measureKvFormats(files.gguf, data, 2);
+  },
 };
 
 const unknown = wanted.find((name) => !(name in groups));
