@@ -88,11 +88,11 @@ export async function perplexity(
   const { signal, records, onProgress, onRow, scalings } = options;
   const encoded = documents.map((document) => encodeDocument(model.tokenizer, document));
   const jobs = planJobs(model, encoded, options);
-  // A name that is wrong ends the evaluation now, not after the hours that those before it take.
-  for (const { scaling } of scalings ?? []) model.scaleRope!(scaling);
-  const clock = new Clock(jobs, records);
   const rows: PerplexityRow[] = [];
   try {
+    // A scaling that is wrong ends the evaluation now, not after the hours that those before it take.
+    for (const { scaling } of scalings ?? []) model.scaleRope!(scaling);
+    const clock = new Clock(jobs, records);
     for (const job of jobs) {
       const row = rowName(job);
       const sums = [...records?.of(row) ?? []];
@@ -133,8 +133,10 @@ async function scorePass(
   onShare: (share: number) => void,
 ): Promise<number[]> {
   const { bosId } = model.tokenizer;
-  const inside = document.tokens.subarray(begin, end);
-  const ids = bosId === undefined ? inside : Uint32Array.of(bosId, ...inside);
+  const before = bosId === undefined ? [] : [bosId];
+  const ids = new Uint32Array(before.length + end - begin);
+  ids.set(before);
+  ids.set(document.tokens.subarray(begin, end), before.length);
   const { logprobs } = await model.score(ids, {
     last: scored,
     ...(signal === undefined ? {} : { signal }),

@@ -127,7 +127,14 @@ Deno.test("perplexity() measures scaling by scaling, gives the model's own back,
     SyntaxError,
     "stretched",
   );
-  assertEquals(model.calls.length, calls);
+  assertEquals([model.calls.length, model.scalings.at(-1)], [calls, undefined]);
+});
+
+Deno.test("perplexity() takes windows of any length", async () => {
+  const model = new ScriptedScorer(() => -1, 1, 2 ** 20);
+  const [row] = await perplexity(model, [documentOf(300000)], { lengths: [2 ** 18], stride: 2 ** 17 });
+  assertEquals([row!.tokens, row!.windows, model.calls[0]!.ids.length], [300000, 2, 2 ** 18]);
+  assertNear(row!.perplexity, Math.E);
 });
 
 Deno.test("perplexity() tells how far it is, with less and less time left", async () => {

@@ -21,13 +21,18 @@ export class ScriptedScorer implements Scorer, Scalable {
   /** What `scaleRope` was asked. */
   readonly scalings: (RopeChoice | undefined)[] = [];
   /** As `Scorer` says. */
-  readonly contextLength = 4096;
+  readonly contextLength: number;
   /** As `Scorer` says; every character is a token. */
   readonly tokenizer: Scorer["tokenizer"];
   readonly #logprob: (ids: readonly number[], index: number) => number;
 
   /** @param logprob What the model gives ids[index] after those before it. */
-  constructor(logprob: (ids: readonly number[], index: number) => number, bosId: number | undefined = 1) {
+  constructor(
+    logprob: (ids: readonly number[], index: number) => number,
+    bosId: number | undefined = 1,
+    contextLength: number = 4096,
+  ) {
+    this.contextLength = contextLength;
     this.#logprob = logprob;
     this.tokenizer = {
       bosId,
