@@ -1,7 +1,7 @@
 //! Reads the header of a checkpoint file without doing any input or output itself: the parser names the
 //! byte range that it wants, the caller supplies it, until a table of tensors stands.
 
-use crate::error::{CoreError, Result};
+use crate::error::{quote, CoreError, Result};
 use crate::gguf::GgufHeader;
 use crate::gguf_tokenizer;
 use crate::safetensors_header::SafetensorsHeader;
@@ -48,11 +48,6 @@ impl HeaderParser {
         Ok(Self { format, file_name: file_name.to_owned(), failed: false })
     }
 
-    /// The name that the caller gave the file, for its messages.
-    pub fn file_name(&self) -> &str {
-        &self.file_name
-    }
-
     fn inner(&self) -> &dyn HeaderFormat {
         match &self.format {
             Format::Safetensors(header) => header,
@@ -72,13 +67,14 @@ impl HeaderParser {
     /// Supplies the bytes of the wanted range, all of them.
     pub fn supply(&mut self, bytes: &[u8]) -> Result<()> {
         let Some(range) = self.wanted() else {
-            return Err(CoreError::Usage("No bytes are wanted by this parser".to_owned()));
+            return Err(CoreError::Usage(format!("No bytes of {} are wanted", quote(&self.file_name))));
         };
         if range.end.checked_sub(range.start) != u64::try_from(bytes.len()).ok() {
             return Err(CoreError::Usage(format!(
-                "Supply the bytes {} to {}: got {} bytes",
+                "Supply the bytes {} to {} of {}: got {} bytes",
                 range.start,
                 range.end,
+                quote(&self.file_name),
                 bytes.len()
             )));
         }
@@ -102,13 +98,16 @@ impl HeaderParser {
         self.check_complete()?;
         match &self.format {
             Format::Gguf(header) => gguf_tokenizer::build(header.vocabulary(), &header.table().metadata),
-            _ => Err(CoreError::Usage("Only a GGUF file carries a tokenizer".to_owned())),
+            _ => Err(CoreError::Usage(format!(
+                "File {} is no GGUF file, which alone carries a tokenizer",
+                quote(&self.file_name)
+            ))),
         }
     }
 
     fn check_complete(&self) -> Result<()> {
         if self.failed || self.inner().wanted().is_some() {
-            return Err(CoreError::Usage("Header is not complete".to_owned()));
+            return Err(CoreError::Usage(format!("Header of {} is not complete", quote(&self.file_name))));
         }
         Ok(())
     }
