@@ -5,6 +5,7 @@
  */
 import type { NamedScaling } from "../eval/passes.ts";
 import type { PerplexityRow } from "../eval/perplexity.ts";
+import { perplexityTextPlot } from "../eval/text_plot.ts";
 import { type Command, defineCommand } from "./command.ts";
 import { evaluate, evaluationOptions } from "./evaluation.ts";
 import { jsonRows } from "./evaluation_output.ts";
@@ -47,7 +48,7 @@ export const compare: Command = defineCommand({
       run.terminal.json({ results: jsonRows(rows), method });
       return;
     }
-    run.terminal.write(`${method.protocol}\n\n${comparisonTable(rows)}`);
+    run.terminal.write(`${method.protocol}\n\n${comparisonTable(rows)}\n${perplexityTextPlot(rows)}`);
   },
 });
 
