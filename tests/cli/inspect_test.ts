@@ -30,6 +30,11 @@ Deno.test("inspect plans a model whose weights are not there yet", async () => {
   // 6,738,415,616 parameters; half-precision keys and values of 32 layers of 4096 for 65,536 tokens.
   assert(plan[0].weights_bytes >= 6738415616 * 2 && plan[0].weights_bytes < 6738415616 * 2.02);
   assertEquals(plan[0].kv_bytes, 2 * 32 * 4096 * 65536 * 2);
+  // Eight bits or four an element, and half a bit for the scales of groups of 32.
+  const smallest = plan.filter(({ weights }: { weights: string }) => weights === "q4");
+  assertEquals(smallest.map((row: { kv_cache: string }) => row.kv_cache), ["f16", "q8", "q4"]);
+  assertEquals(smallest.map((row: { kv_bytes: number }) => row.kv_bytes / 2 ** 30), [32, 17, 9]);
+  assert(smallest[2].total_bytes < 15e9, "A GPU of 16 GB holds it");
 });
 
 Deno.test("inspect says what does not fit in --memory-limit", async () => {
