@@ -38,10 +38,11 @@ fn pair_of(row: u32, unit: u32, position: u32, rotates: bool) -> vec2f {
   if (!rotates || unit >= 2u * ROTARY_DIM4) {
     return own;
   }
-  let turn = table[position * ROTARY_DIM4 + unit % ROTARY_DIM4];
   if (unit < ROTARY_DIM4) {
+    let turn = table[position * ROTARY_DIM4 + unit];
     return own * turn.xz - qkv[row + unit + ROTARY_DIM4] * turn.yw;
   }
+  let turn = table[position * ROTARY_DIM4 + unit - ROTARY_DIM4];
   return own * turn.xz + qkv[row + unit - ROTARY_DIM4] * turn.yw;
 }
 
