@@ -64,6 +64,7 @@ const groupedShapes = [
   [1025, 2, 1, 96, 96, 3],
   [33, 8, 2, 128, 128, 900],
   [7, 2, 2, 64, 16, 250],
+  [4, 2, 1, 64, 0, 9],
   [3, 2, 2, 16, 12, 5],
   [5, 3, 1, 256, 256, 17],
 ] as const;
@@ -81,10 +82,12 @@ for (const cacheFormat of ["q8", "q4"] as const) {
       values[kv + 5] = -300;
       values.fill(0, kv + nKvHeads * headDim, kv + nKvHeads * headDim + Math.min(32, headDim));
       if (nKvHeads > 1) values[kv + (nKvHeads + 1) * headDim + 3] = 1e6;
-      const frequencies = ropeFrequencies({ type: "none" }, { rotaryDim, ropeTheta: 1e4 });
+      // A layer that rotates nothing is given the table all the same.
+      const tableDim = rotaryDim === 0 ? headDim : rotaryDim;
+      const frequencies = ropeFrequencies({ type: "none" }, { rotaryDim: tableDim, ropeTheta: 1e4 });
       const turns = hostRopeTable(frequencies, { firstPosition: 0, nPositions: capacity });
       using qkv = upload("qkv", values, [nTokens, nHeads + 2 * nKvHeads, headDim]);
-      using table = upload("table", turns, [capacity, rotaryDim / 2, 2]);
+      using table = upload("table", turns, [capacity, tableDim / 2, 2]);
       using state = gpu.tensorOf("state", "u32", [8], new Uint32Array([position, 0, 0, 0, 0, 0, 0, 0]));
       using q = gpu.createTensor("q", "f32", [nTokens, nHeads, headDim]);
       using k = gpu.createTensor("k", ...kvTensorShape(cacheFormat, { nKvHeads, headDim }, capacity));
