@@ -53,11 +53,12 @@ function print(report: Report): void {
   if (report.ceilings !== undefined) {
     const { copyGbPerS, fmaGflopPerS } = report.ceilings;
     console.log(`ceilings: copy ${copyGbPerS.toFixed(1)} GB/s, multiply-add ${fmaGflopPerS.toFixed(1)} GFLOP/s`);
+    const wide = 2 + Math.max(...(report.kernels ?? []).map(({ kernel }) => kernel.length));
     for (const { kernel, shape, ms, gbPerS, gflopPerS, shareOfCeiling } of report.kernels ?? []) {
       const rate = gbPerS !== undefined ? `${gbPerS.toFixed(1)} GB/s` : `${gflopPerS!.toFixed(1)} GFLOP/s`;
       const share = `${(100 * shareOfCeiling).toFixed(0)}%`;
       console.log(
-        `  ${kernel.padEnd(22)}${shape.padEnd(52)}${ms.toFixed(2).padStart(8)} ms${rate.padStart(15)}${
+        `  ${kernel.padEnd(wide)}${shape.padEnd(52)}${ms.toFixed(2).padStart(8)} ms${rate.padStart(15)}${
           share.padStart(6)
         }`,
       );
