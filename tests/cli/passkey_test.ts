@@ -26,8 +26,8 @@ Deno.test("passkey replays a list of trials and finds their keys", async () => {
 });
 
 Deno.test("passkey makes its own trials from a seed, at the depths that are asked for", async () => {
-  const args = ["passkey", PG_NANO, "--lengths", "200..400", "--depths", "2", "--seed", "5"];
-  const { code, stdout } = await skein([...args, "--json"]);
+  const args = ["passkey", PG_NANO, "--depths", "2", "--seed", "5"];
+  const { code, stdout } = await skein([...args, "--lengths", "200..400", "--json"]);
   assertEquals(code, 0);
   const { results, accuracy, method } = JSON.parse(stdout);
   assertEquals(
@@ -37,7 +37,7 @@ Deno.test("passkey makes its own trials from a seed, at the depths that are aske
   const found = results.filter((row: { found: boolean }) => row.found).length;
   assertEquals([accuracy, method.seed, method.depths], [found / 4, 5, 2]);
   assert(found >= 2, stdout);
-  const table = await skein(args);
+  const table = await skein([...args, "--lengths", "200"]);
   assertStringIncludes(table.stdout, "length  found  trials  accuracy\n");
 });
 
