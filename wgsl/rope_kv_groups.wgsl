@@ -25,11 +25,22 @@ struct Params {
 @group(0) @binding(6) var<uniform> params: Params;
 
 var<workgroup> extremes: array<f32, HEAD_DIM4>;  // of each quad: the element of largest magnitude
+var<workgroup> errors: array<vec4f, HEAD_DIM4>;  // of each quad: its squared error with each m that is tried
 var<workgroup> bounds: array<f32, HEAD_DIM4>;  // of each quad: its group's m
 var<workgroup> codes: array<u32, HEAD_DIM4>;  // of each quad
 
 fn further(a: f32, b: f32) -> f32 {
   return select(a, b, abs(b) > abs(a));
+}
+
+// The step that a stored m stands for.
+fn stored_step(bound: f32) -> f32 {
+  return step_of(unpack2x16float(pack2x16float(vec2f(bound, 0.0))).x);
+}
+
+// Elements in steps: zero where the step is.
+fn in_steps(x: vec4f, step: f32) -> vec4f {
+  return nearest(x * select(1.0 / step, 0.0, step == 0.0));
 }
 
 // Elements 2 unit and 2 unit + 1 of a row, rotated if they are of a query or a key.
@@ -70,10 +81,32 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     // The last group may be half a one: its last quad stands in.
     extreme = further(extreme, extremes[min(lane / 8u * 8u + i, HEAD_DIM4 - 1u)]);
   }
-  let bound = clamp(bound_of(extreme), -65504.0, 65504.0);
-  let step = step_of(unpack2x16float(pack2x16float(vec2f(bound, 0.0))).x);
+  let tried = clamp(bounds_of(extreme), vec4f(-65504.0), vec4f(65504.0));
+  var bound = tried.x;
+  if (SEARCHES) {
+    var own: vec4f;
+    for (var i = 0; i < 4; i++) { // @unroll
+      let off = x - in_steps(x, stored_step(tried[i])) * stored_step(tried[i]);
+      own[i] = dot(off, off);
+    }
+    errors[lane] = own;
+    workgroupBarrier();
+    var sum = vec4f(0.0);
+    for (var i = 0; i < 8; i++) { // @unroll
+      if (lane / 8u * 8u + i < HEAD_DIM4) {
+        sum += errors[lane / 8u * 8u + i];
+      }
+    }
+    var least = sum.x;
+    for (var i = 1; i < 4; i++) { // @unroll
+      if (sum[i] < least) {
+        least = sum[i];
+        bound = tried[i];
+      }
+    }
+  }
   bounds[lane] = bound;
-  codes[lane] = codes_of(x * select(1.0 / step, 0.0, step == 0.0), lane);
+  codes[lane] = codes_of(in_steps(x, stored_step(bound)), lane);
   workgroupBarrier();
 
   let slot = (head - N_HEADS) % N_KV_HEADS * params.capacity + position;

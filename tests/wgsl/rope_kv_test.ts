@@ -117,8 +117,10 @@ for (const cacheFormat of ["q8", "q4"] as const) {
               const group = rows.subarray(row + i - i % 32, row + Math.min(headDim, i - i % 32 + 32));
               const largest = Math.min(65504, group.reduce((a, b) => Math.max(a, Math.abs(b)), 0));
               const step = Math.abs(stored.steps[at]!);
-              const exactStep = largest / (cacheFormat === "q8" ? 127 : 8);
-              assert(Math.abs(step - exactStep) <= exactStep * 2 ** -10 + 1e-9, `${where}: step ${step}`);
+              // In q4 a step is also tried that puts the largest element at 7, 8.5 or 9 steps.
+              const steps = (cacheFormat === "q8" ? [127] : [8, 7, 8.5, 9]).map((count) => largest / count);
+              const exactStep = steps.find((each) => Math.abs(step - each) <= each * 2 ** -10 + 1e-9);
+              assert(exactStep !== undefined || step === 65504 / 8, `${where}: step ${step}`);
               // Codes end at 127 and -127, or at 7 and -8 steps in q4; what is past them is stored as the last.
               const last = cacheFormat === "q8" ? 127 : rows[row + i]! / stored.steps[at]! < 0 ? 8 : 7;
               const nearest = Math.max(-last * step, Math.min(last * step, rows[row + i]!));
@@ -131,6 +133,41 @@ for (const cacheFormat of ["q8", "q4"] as const) {
     });
   }
 }
+
+Deno.test("ropeKv() takes the scale of a q4 group that leaves the smallest squared error", async () => {
+  const [nTokens, headDim] = [40, 64];
+  const shape = { nTokens, nHeads: 1, nKvHeads: 1, headDim, rotaryDim: headDim, position: 0 };
+  const values = randomFloats(nTokens * 3 * headDim, 11, 2);
+  const turns = hostRopeTable(ropeFrequencies({ type: "none" }, { rotaryDim: headDim, ropeTheta: 1e4 }), {
+    firstPosition: 0,
+    nPositions: nTokens,
+  });
+  using qkv = upload("qkv", values, [nTokens, 3, headDim]);
+  using table = upload("table", turns, [nTokens, headDim / 2, 2]);
+  using state = gpu.createTensor("state", "u32", [8]);
+  using q = gpu.createTensor("q", "f32", [nTokens, 1, headDim]);
+  using k = gpu.createTensor("k", ...kvTensorShape("q4", shape, nTokens));
+  using v = gpu.createTensor("v", ...kvTensorShape("q4", shape, nTokens));
+  const recorder = gpu.record();
+  ropeKv(recorder, { qkv, table, state, q, k, v, cacheFormat: "q4", capacity: nTokens, ...shape });
+  await gpu.run(recorder);
+  const rows = hadamard(twin(values, turns, shape).v, headDim);
+  const { values: stored } = unpackGroups("q4", new Uint32Array((await gpu.read(v)).buffer), nTokens, headDim);
+  const squares = (of: (x: number, i: number) => number, begin: number) =>
+    rows.subarray(begin, begin + 32).reduce((sum, x, i) => sum + (x - of(x, begin + i)) ** 2, 0);
+  const counts = new Set<number>();
+  for (let begin = 0; begin < rows.length; begin += 32) {
+    const extreme = rows.subarray(begin, begin + 32).reduce((a, b) => Math.abs(b) > Math.abs(a) ? b : a, 0);
+    const errors = [8, 7, 8.5, 9].map((count) => {
+      const step = new Float16Array([-8 * extreme / count])[0]! / 8;
+      return squares((x) => Math.max(-8, Math.min(7, Math.round(x / step))) * step, begin);
+    });
+    const least = Math.min(...errors);
+    counts.add(errors.indexOf(least));
+    assert(squares((_, i) => stored[i]!, begin) <= least * 1.001 + 1e-9, `Group at ${begin}`);
+  }
+  assertEquals(counts.size, 4);
+});
 
 Deno.test("ropeKv() keeps the norm of every pair and drops tokens past the capacity", async () => {
   const [nTokens, capacity, headDim] = [8, 6, 16];

@@ -3,22 +3,28 @@
 //   x = m / 127 * code,   m = max |x| of the group
 
 const QUADS_OF_WORD = 1u;
+const SEARCHES = false;
 
 // What is stored of a row in place of it: the row itself.
 fn stored_row(x: vec4f, lane: u32) -> vec4f {
   return x;
 }
 
-// The m of a group, from its element of largest magnitude.
-fn bound_of(extreme: f32) -> f32 {
-  return abs(extreme);
+// What the m of a group may be, from its element of largest magnitude; the first, unless SEARCHES.
+fn bounds_of(extreme: f32) -> vec4f {
+  return vec4f(abs(extreme));
 }
 
 fn step_of(bound: f32) -> f32 {
   return bound / 127.0;
 }
 
-// The codes of the elements of one quad, given in steps.
+// The nearest values that have a code, in steps.
+fn nearest(steps: vec4f) -> vec4f {
+  return clamp(round(steps), vec4f(-127.0), vec4f(127.0));
+}
+
+// Their codes.
 fn codes_of(steps: vec4f, lane: u32) -> u32 {
-  return pack4xI8(vec4i(round(clamp(steps, vec4f(-127.0), vec4f(127.0)))));
+  return pack4xI8(vec4i(steps));
 }
