@@ -17,6 +17,7 @@ struct Params {
   n_splits: u32,  // for the host: the real number follows from state
   capacity: u32,  // tokens that the cache has room for
   scale: f32,  // of the scores, times log2(e)
+  window: u32,  // keys that a token sees, its own included
 }
 
 @group(0) @binding(0) var<storage, read> q: array<vec4f>;  // (N_HEADS, head_dim)
@@ -54,7 +55,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
   }
 
-  for (var tile = begin; tile < end; tile += 8u) {
+  let oldest = max(kv_len, params.window) - params.window;
+  for (var tile = max(begin, oldest / 8u * 8u); tile < end; tile += 8u) {
     // Keys past the last one may never have been written: the last one stands in, and the mask drops it.
     let key = kv_row + min(tile + lane, end - 1u);
     var scales: array<array<vec2f, SCALE_PAIRS>, 2>;  // of the lane's key, and of its value
@@ -77,7 +79,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       }
     }
     for (var h = 0; h < HEADS; h++) { // @unroll
-      score[h] = select(LOWEST, score[h], tile + lane < end);
+      score[h] = select(LOWEST, score[h], tile + lane < end && tile + lane >= oldest);
       let highest = max(row_max[h], max_of_lanes(score[h]));
       let rescale = rescale_of(row_max[h], highest);
       row_max[h] = highest;

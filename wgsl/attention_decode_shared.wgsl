@@ -17,6 +17,7 @@ struct Params {
   n_splits: u32,  // for the host: the real number follows from state
   capacity: u32,  // tokens that the cache has room for
   scale: f32,  // of the scores, times log2(e)
+  window: u32,  // keys that a token sees, its own included
 }
 
 @group(0) @binding(0) var<storage, read> q: array<vec4f>;  // (N_HEADS, head_dim)
@@ -85,7 +86,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       for (var i = 0; i < 8; i++) { // @unroll
         score += dots[(own_head * 8u + i) * PITCH + own_key];
       }
-      score = select(LOWEST, score, first + own_key < count);
+      score = select(LOWEST, score, first + own_key < count && begin + first + own_key + params.window >= kv_len);
       weights[own_head * SPLIT + first + own_key] = score;
       highest = max(highest, score);
     }

@@ -1,6 +1,6 @@
 // FlashAttention-2 (Dao, 2023) for a chunk of tokens, for software adapters: every lane owns ROWS query rows.
 //
-//   out[t][h] = sum_p softmax_p(scale * q[t][h] . k[g][p]) v[g][p]   over keys p <= position + t, g = h / GROUP_SIZE
+//   out[t][h] = sum_p softmax_p(scale * q[t][h] . k[g][p]) v[g][p]   over keys position + t - window < p <= position + t, g = h / GROUP_SIZE
 //
 // Keys are taken in tiles of 8, from key 0 on, with a running maximum and sum (online softmax); tiles above the diagonal
 // are not visited. A row is a token of one query head; the heads of a group are neighbouring rows.
@@ -23,6 +23,7 @@ struct Params {
   first_block: u32,  // of the chunk's blocks of rows
   n_blocks: u32,  // for the host
   kv_len: u32,  // for the host: a bound of the keys that the last row sees
+  window: u32,  // keys that a token sees, its own included
 }
 
 @group(0) @binding(0) var<storage, read> q: array<vec4f>;  // (n_tokens, N_HEADS, head_dim)
@@ -63,7 +64,9 @@ fn main(
     }
   }
 
-  for (var tile = 0u; tile < kv_len; tile += 8u) {
+  // Keys that the first row's window has left behind are behind the others' too.
+  let oldest = max(position + block * 8u * ROWS / GROUP_SIZE + 1u, params.window) - params.window;
+  for (var tile = oldest / 8u * 8u; tile < kv_len; tile += 8u) {
     // Keys past the last visible one may never have been written: the last one stands in, and the mask drops it.
     let key = kv_row + min(tile + lane, kv_len - 1u);
     let first_quad = key * HEAD_DIM4;
@@ -94,7 +97,7 @@ fn main(
     for (var r = 0; r < ROWS; r++) { // @unroll
       var highest = row_max[r];
       for (var i = 0; i < 8; i++) { // @unroll
-        score[i][r] = select(LOWEST, score[i][r], tile + i <= last_key[r]);
+        score[i][r] = select(LOWEST, score[i][r], tile + i <= last_key[r] && tile + i + params.window > last_key[r]);
         highest = max(highest, score[i][r]);
       }
       let rescale = rescale_of(row_max[r], highest);

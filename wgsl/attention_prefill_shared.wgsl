@@ -1,6 +1,6 @@
 // FlashAttention-2 (Dao, 2023) for a chunk of tokens, for GPUs: a workgroup takes 64 query rows through tiles of 64 keys.
 //
-//   out[t][h] = sum_p softmax_p(scale * q[t][h] . k[g][p]) v[g][p]   over keys p <= position + t, g = h / GROUP_SIZE
+//   out[t][h] = sum_p softmax_p(scale * q[t][h] . k[g][p]) v[g][p]   over keys position + t - window < p <= position + t, g = h / GROUP_SIZE
 //
 // Tiles are visited from key 0 on with a running maximum and sum (online softmax); tiles above the diagonal are not
 // visited. A row is a token of one query head; the heads of a group are neighbouring rows, so that they share the tile.
@@ -22,6 +22,7 @@ struct Params {
   first_block: u32,  // of the chunk's blocks of rows
   n_blocks: u32,  // for the host
   kv_len: u32,  // for the host: a bound of the keys that the last row sees
+  window: u32,  // keys that a token sees, its own included
 }
 
 @group(0) @binding(0) var<storage, read> q: array<vec4f>;  // (n_tokens, N_HEADS, head_dim)
@@ -64,7 +65,9 @@ fn main(
   var row_max = vec4f(LOWEST);  // of rows r = 0 to 3
   var row_sum = vec4f(0.0);  // of the keys that this invocation had
 
-  for (var first_key = 0u; first_key < kv_len; first_key += TILE) {
+  // Keys that the first row's window has left behind are behind the others' too.
+  let oldest = max(position + first_row / GROUP_SIZE + 1u, params.window) - params.window;
+  for (var first_key = oldest / TILE * TILE; first_key < kv_len; first_key += TILE) {
     var score: array<vec4f, 4>;  // of 4 rows: 4 keys each
     for (var r = 0; r < 4; r++) { // @unroll
       score[r] = vec4f(0.0);  // naga does not clear a variable that a loop declares again
@@ -103,7 +106,7 @@ fn main(
     let key = first_key + across + vec4u(0u, 16u, 32u, 48u);
     for (var r = 0; r < 4; r++) { // @unroll
       let last_key = position + min(first_row + down + 16u * r, n_rows - 1u) / GROUP_SIZE;
-      score[r] = select(vec4f(LOWEST), score[r], key <= vec4u(last_key));
+      score[r] = select(vec4f(LOWEST), score[r], key <= vec4u(last_key) & key + params.window > vec4u(last_key));
     }
     workgroupBarrier();
     tile[across * 16u + down] = vec4f(max4(score[0]), max4(score[1]), max4(score[2]), max4(score[3]));

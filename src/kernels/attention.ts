@@ -11,8 +11,8 @@ import { hadamard } from "./hadamard.ts";
 import { kvFamily, type KvFormat, scalePairs } from "./kv_formats.ts";
 
 type Inputs = "q" | "k" | "v" | "state";
-type PrefillParams = "n_tokens" | "capacity" | "scale" | "first_block" | "n_blocks" | "kv_len";
-type DecodeParams = "n_splits" | "capacity" | "scale";
+type PrefillParams = "n_tokens" | "capacity" | "scale" | "first_block" | "n_blocks" | "kv_len" | "window";
+type DecodeParams = "n_splits" | "capacity" | "scale" | "window";
 type ShapeNames = "GROUP_SIZE" | "N_HEADS" | "HEAD_DIM4";
 
 const INPUTS = { q: "read", k: "read", v: "read", state: "read" } as const;
@@ -23,6 +23,9 @@ const SHAPE_NAMES = ["GROUP_SIZE", "N_HEADS", "HEAD_DIM4"] as const;
  * are. A GPU profits from larger ones, because what splits write is read again by the merge.
  */
 const SPLIT = { direct: 128, shared: 256 } as const;
+
+/** Stands for no window: more keys than a cache holds, with room for sums. */
+const NO_WINDOW = 2 ** 30;
 
 /** Query rows of a workgroup of the shared variant. */
 const SHARED_ROWS = 64;
@@ -46,7 +49,10 @@ function prefillFamily(variant: Variant, text: string): Readonly<Record<KvFormat
       source: [source, wgsl.shared_online_softmax, text],
       constants: [...SHAPE_NAMES, ...(direct ? ["ROWS", "SCALE_PAIRS"] as const : ["PARTS"] as const)],
       bindings: { ...INPUTS, out: "read_write" },
-      params: { n_tokens: "u32", capacity: "u32", scale: "f32", first_block: "u32", n_blocks: "u32", kv_len: "u32" },
+      params: {
+        ...{ n_tokens: "u32", capacity: "u32", scale: "f32", first_block: "u32", n_blocks: "u32" },
+        ...{ kv_len: "u32", window: "u32" },
+      },
       subgroups: direct,
       workgroups: ({ n_blocks }, { GROUP_SIZE, N_HEADS }) => [n_blocks, N_HEADS / GROUP_SIZE],
       cost: ({ n_blocks, kv_len }, { ROWS, GROUP_SIZE, N_HEADS, HEAD_DIM4 }) =>
@@ -68,7 +74,7 @@ function decodeFamily(variant: Variant, text: string): Readonly<Record<KvFormat,
       source: [source, wgsl.shared_online_softmax, text],
       constants: [...SHAPE_NAMES, "SPLIT", "HEADS", "PARTS", direct ? "SCALE_PAIRS" : "STRIPS"],
       bindings: { ...INPUTS, partials: "read_write" },
-      params: { n_splits: "u32", capacity: "u32", scale: "f32" },
+      params: { n_splits: "u32", capacity: "u32", scale: "f32", window: "u32" },
       subgroups: direct,
       workgroups: ({ n_splits }, { HEADS, N_HEADS }) => [N_HEADS / HEADS, n_splits],
       cost: ({ n_splits }, { SPLIT, N_HEADS, HEAD_DIM4 }) => n_splits * SPLIT * N_HEADS * pairCost(HEAD_DIM4),
@@ -133,6 +139,8 @@ export interface Attention extends AttentionHeads {
   readonly scale: number;
   /** Storage format of `k` and `v`. */
   readonly cacheFormat: KvFormat;
+  /** Keys that a token sees, its own included. Default: all before it. */
+  readonly window?: number | undefined;
 }
 
 /** Shape of the scratch that decoding with up to `maxKvLength` tokens needs: (nSplits, nHeads, headDim + 4) f32. */
@@ -143,7 +151,7 @@ export function attentionPartialsShape(
   return [Math.ceil(maxKvLength / SPLIT.direct), nHeads, headDim + 4];
 }
 
-/** Records attention of a chunk: row t sees keys 0 to state[0] + t. One token is split over its keys, more are not. */
+/** Records attention of a chunk: row t sees keys up to state[0] + t, the last `window` of them. One token is split over its keys, more are not. */
 export function attention(recorder: Recorder, operands: Attention): void {
   const { isSoftware, subgroups, subgroupSize } = recorder.traits;
   const variant = isSoftware && subgroups && subgroupSize >= 8 ? "direct" : "shared";
@@ -172,7 +180,7 @@ function recordPrefill(recorder: Recorder, variant: Variant, operands: Attention
     recorder.dispatch(
       prefill[variant][cacheFormat],
       { q, k, v, state, out },
-      { ...params, kv_len: maxKvLength - nTokens + nSeen },
+      { ...params, kv_len: maxKvLength - nTokens + nSeen, window: operands.window ?? NO_WINDOW },
       { ...shapeOf(operands), ROWS, PARTS: Math.ceil(headDim / 64), SCALE_PAIRS: scalePairs(headDim) },
     );
   }
@@ -185,7 +193,8 @@ function recordDecode(recorder: Recorder, variant: Variant, operands: Attention)
   const PARTS = Math.ceil(quads / 8);
   const most = variant === "direct" ? Math.floor(32 / PARTS) : Math.min(4, Math.floor(16 / PARTS));
   const STRIPS = variant === "direct" ? 1 : Math.floor(256 / quads);
-  const params = { n_splits, capacity, scale: operands.scale * Math.LOG2E };
+  const window = operands.window ?? NO_WINDOW;
+  const params = { n_splits, capacity, scale: operands.scale * Math.LOG2E, window };
   recorder.dispatch(decode[variant][cacheFormat], { q, k, v, state, partials }, params, {
     ...shapeOf(operands),
     ...{ SPLIT: SPLIT[variant], HEADS: headsAtOnce(nHeads / nKvHeads, most), PARTS, STRIPS },

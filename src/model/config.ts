@@ -4,12 +4,13 @@
  *
  * @module
  */
+import { type Architecture, ARCHITECTURES, type ArchitectureTraits } from "./architectures.ts";
 import { ConfigFields } from "./config_fields.ts";
 import { GGUF_SPELLING, ggufFields, type GgufTensors } from "./gguf_config.ts";
 import { parseRopeScaling, type RopeScaling, type RopeSettings, ropeShape } from "./rope.ts";
 
-/** The shape of a Llama and what else its config says. */
-export interface ModelConfig {
+/** The shape of a Llama or one of its relatives, and what else its config says. */
+export interface ModelConfig extends ArchitectureTraits {
   /** Name of the architecture, as transformers spells it. */
   readonly architecture: string;
   /** Rows of the embedding. */
@@ -40,10 +41,6 @@ export interface ModelConfig {
   readonly maxPositionEmbeddings: number;
   /** Whether the head is the embedding. */
   readonly tieWordEmbeddings: boolean;
-  /** Whether the q, k, v and o projections have biases. */
-  readonly attentionBias: boolean;
-  /** Whether the gate, up and down projections have biases. */
-  readonly mlpBias: boolean;
   /** The token that begins a text, if any. */
   readonly bosId: number | undefined;
   /** Tokens that end a text. */
@@ -57,11 +54,11 @@ export interface ModelConfig {
 /** Bounds that leave room for every published Llama, and keep products of two extents exact and allocatable. */
 const MOST = { vocab: 2 ** 22, hidden: 2 ** 17, intermediate: 2 ** 19, layers: 1024, heads: 1024, headDim: 512 };
 
-/** Fields that are read, here or with the rotary settings. */
+/** Fields that are read of every architecture, here or with the rotary settings. */
 const READ = names(`
   architectures model_type vocab_size hidden_size intermediate_size num_hidden_layers num_attention_heads
-  num_key_value_heads head_dim rms_norm_eps hidden_act max_position_embeddings tie_word_embeddings attention_bias
-  mlp_bias bos_token_id eos_token_id torch_dtype dtype rope_theta rope_scaling rope_parameters
+  num_key_value_heads head_dim rms_norm_eps hidden_act max_position_embeddings tie_word_embeddings
+  bos_token_id eos_token_id torch_dtype dtype rope_theta rope_scaling rope_parameters
   partial_rotary_factor original_max_position_embeddings
 `);
 
@@ -81,16 +78,14 @@ const HARMLESS = names(`
 /** Fields of Llama's relatives, with the value that changes nothing, if there is one. */
 const NEUTRAL: ReadonlyMap<string, unknown> = new Map([
   ...["embedding_multiplier", "residual_multiplier", "logits_scaling", "logit_scale"].map((name) => [name, 1] as const),
+  ...["interpolate_factor", "full_attn_mod"].map((name) => [name, 1] as const),
   ...["attention_multiplier", "clip_qkv", "quantization_config", "sliding_window"].map((name) => [name, null] as const),
 ]);
 
-/** Readers by architecture: a further one is an entry here and a forward pass. */
-const ARCHITECTURES: Readonly<Record<string, (fields: ConfigFields, rope: RopeSettings) => ModelConfig>> = {
-  LlamaForCausalLM: readLlama,
-};
-
 /** Architectures by the model type that stands for them where a config names no architecture. */
-const BY_MODEL_TYPE: Readonly<Record<string, string>> = { llama: "LlamaForCausalLM" };
+const BY_MODEL_TYPE: ReadonlyMap<unknown, string> = new Map(
+  Object.entries(ARCHITECTURES).map(([name, { modelType }]) => [modelType, name]),
+);
 
 /**
  * Reads a parsed config.json.
@@ -105,7 +100,7 @@ export function parseConfig(
   file: string = "config.json",
   generationConfig: Readonly<Record<string, unknown>> = {},
 ): ModelConfig {
-  const model = readConfig(new ConfigFields(config, file), config);
+  const model = readConfig(config, file);
   const more = new ConfigFields(generationConfig, "generation_config.json").ids("eos_token_id", model.vocabSize);
   return { ...model, stopIds: [...new Set([...model.eosIds, ...more])] };
 }
@@ -124,29 +119,37 @@ export function parseGgufConfig(
   file: string,
 ): ModelConfig {
   const { fields, stopIds } = ggufFields(metadata, tensors, file);
-  const model = readConfig(new ConfigFields(fields, file, GGUF_SPELLING), fields);
+  const model = readConfig(fields, file, GGUF_SPELLING);
   const more = new ConfigFields({ stopIds }, file, { stopIds: "tokenizer.ggml.eot_token_id" })
     .ids("stopIds", model.vocabSize);
   return { ...model, stopIds: [...new Set([...model.eosIds, ...more])] };
 }
 
-function readConfig(fields: ConfigFields, config: Readonly<Record<string, unknown>>): ModelConfig {
-  const named = fields.value("architectures");
-  const architecture = Array.isArray(named) && named.length > 0
-    ? named[0]
-    : BY_MODEL_TYPE[String(fields.value("model_type"))];
-  const read = typeof architecture === "string" && Object.hasOwn(ARCHITECTURES, architecture)
-    ? ARCHITECTURES[architecture]
-    : undefined;
-  if (read === undefined) {
+function readConfig(
+  config: Readonly<Record<string, unknown>>,
+  file: string,
+  spelling: Readonly<Record<string, string>> = {},
+): ModelConfig {
+  const named = config.architectures;
+  const name = Array.isArray(named) && named.length > 0 ? named[0] : BY_MODEL_TYPE.get(config.model_type);
+  const architecture = typeof name === "string" && Object.hasOwn(ARCHITECTURES, name) ? ARCHITECTURES[name] : undefined;
+  if (architecture === undefined) {
+    const fields = new ConfigFields(config, file, spelling);
     const field = fields.has("architectures") ? "architectures" : "model_type";
     fields.refuse(field, `Skein runs ${Object.keys(ARCHITECTURES).join(", ")}`, "UnknownArchitecture");
   }
-  return read!(fields, parseRopeScaling(config, fields.file));
+  const complete = { ...architecture!.defaults, ...config };
+  const fields = new ConfigFields(complete, file, spelling);
+  return readModel(fields, name as string, architecture!, parseRopeScaling(complete, file));
 }
 
-function readLlama(fields: ConfigFields, rope: RopeSettings): ModelConfig {
-  refuseUnknown(fields);
+function readModel(
+  fields: ConfigFields,
+  name: string,
+  architecture: Architecture,
+  rope: RopeSettings,
+): ModelConfig {
+  refuseUnknown(fields, architecture.fields);
   if (fields.has("hidden_act") && fields.value("hidden_act") !== "silu") {
     fields.refuse("hidden_act", `Skein computes "silu" here`, "UnknownActivation");
   }
@@ -166,16 +169,22 @@ function readLlama(fields: ConfigFields, rope: RopeSettings): ModelConfig {
     fields.refuse(field, `which makes heads of ${headDim}: expected a multiple of 4, at most ${MOST.headDim}`);
   }
   const { rotaryDim } = ropeShape(rope, headDim, fields.file);
-  if (rotaryDim !== headDim && rope.scaling.type === "none") {
-    fields.refuse("partial_rotary_factor", "which transformers ignores in a Llama without scaling: expected 1");
+  if (rotaryDim !== headDim && rope.scaling.type === "none" && !architecture.rotatesPart) {
+    fields.refuse("partial_rotary_factor", `which transformers ignores in a ${name} without scaling: expected 1`);
   }
+  const nLayers = fields.integer("num_hidden_layers", 1, MOST.layers);
+  // Yarn-Mistral's max_position_embeddings is not the length that it was extended to.
+  const lengthField = rope.source.endsWith("auto_map") && fields.has("max_sequence_length")
+    ? "max_sequence_length"
+    : "max_position_embeddings";
   const eosIds = fields.ids("eos_token_id", vocabSize);
   return {
-    architecture: "LlamaForCausalLM",
+    ...architecture.traits(fields, nLayers),
+    architecture: name,
     vocabSize,
     hiddenSize,
     intermediateSize: fields.integer("intermediate_size", 1, MOST.intermediate),
-    nLayers: fields.integer("num_hidden_layers", 1, MOST.layers),
+    nLayers,
     nHeads,
     nKvHeads,
     headDim,
@@ -184,10 +193,8 @@ function readLlama(fields: ConfigFields, rope: RopeSettings): ModelConfig {
     ropeTheta: rope.ropeTheta,
     ropeScaling: rope.scaling,
     ropeSource: rope.source,
-    maxPositionEmbeddings: fields.integer("max_position_embeddings", 1, 2 ** 30, 2048),
+    maxPositionEmbeddings: fields.integer(lengthField, 1, 2 ** 30, 2048),
     tieWordEmbeddings: fields.flag("tie_word_embeddings", false),
-    attentionBias: fields.flag("attention_bias", false),
-    mlpBias: fields.flag("mlp_bias", false),
     bosId: fields.ids("bos_token_id", vocabSize)[0],
     eosIds,
     stopIds: eosIds,
@@ -202,10 +209,10 @@ function dtypeOf(fields: ConfigFields): ModelConfig["dtype"] {
 }
 
 /** Refuses fields that may change the computation. Null and false are how configs say that something is off. */
-function refuseUnknown(fields: ConfigFields): void {
+function refuseUnknown(fields: ConfigFields, own: readonly string[]): void {
   for (const name of fields.names) {
     const value = fields.value(name);
-    if (READ.has(name) || HARMLESS.has(name) || name.startsWith("_") || value === false) continue;
+    if (READ.has(name) || own.includes(name) || HARMLESS.has(name) || name.startsWith("_") || value === false) continue;
     if (NEUTRAL.has(name)) {
       if (value === NEUTRAL.get(name)) continue;
       fields.refuse(name, "which Skein does not compute", "UnknownField");

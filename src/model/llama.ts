@@ -1,6 +1,6 @@
 /**
- * The Llama forward pass (Touvron et al., 2023), as a recording. Prefill and decode are the same function: a chunk of
- * a prompt has many tokens, a decoded token is a chunk of one.
+ * The forward pass of Llama (Touvron et al., 2023) and its relatives, as a recording. Prefill and decode are the same
+ * function: a chunk of a prompt has many tokens, a decoded token is a chunk of one.
  *
  * @module
  */
@@ -8,6 +8,7 @@ import type { Recorder } from "../gpu/recorder.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { attention } from "../kernels/attention.ts";
 import { embed } from "../kernels/embed.ts";
+import { headNorm } from "../kernels/head_norm.ts";
 import { matmul } from "../kernels/matmul.ts";
 import { rmsNorm } from "../kernels/rms_norm.ts";
 import { ropeKv } from "../kernels/rope_kv.ts";
@@ -49,16 +50,22 @@ export class Llama {
   forward(recorder: Recorder, { tokens, nTokens, state, cache, maxKvLength, ropeTable }: Chunk): void {
     const { hiddenSize: dim, intermediateSize, nHeads, nKvHeads, headDim, rmsNormEps: eps } = this.config;
     const { hidden, normed, qkv, q, attended, partials, gateUp, activated } = this.scratch;
+    const { headNormEps, slidingWindow, slidingLayers, noRopeLayers } = this.config;
     const nRows = nTokens;
-    const rotaryDim = 2 * ropeTable.shape[1]!;
     const heads = { nTokens, nHeads, nKvHeads, headDim, cacheFormat: cache.format, capacity: cache.capacity };
     embed(recorder, { tokens, table: this.weights.embedTokens, out: hidden, nTokens });
     this.weights.layers.forEach((layer, i) => {
       const { k, v } = cache.layers[i]!;
+      const rotaryDim = noRopeLayers.includes(i) ? 0 : 2 * ropeTable.shape[1]!;
       rmsNorm(recorder, { x: hidden, weight: layer.inputNorm, out: normed, nRows, dim, eps });
       matmul(recorder, { x: normed, matrix: layer.qkvProj, bias: layer.qkvBias, out: qkv, nRows });
+      if (layer.headNorm !== undefined) {
+        headNorm(recorder, { qkv, weight: layer.headNorm, nTokens, nHeads, nKvHeads, headDim, eps: headNormEps! });
+      }
       ropeKv(recorder, { qkv, table: ropeTable, rotaryDim, state, q, k, v, ...heads });
-      attention(recorder, { q, k, v, state, partials, out: attended, maxKvLength, scale: headDim ** -0.5, ...heads });
+      const window = slidingLayers.includes(i) ? slidingWindow : undefined;
+      const scale = headDim ** -0.5;
+      attention(recorder, { q, k, v, state, partials, out: attended, maxKvLength, scale, window, ...heads });
       matmul(recorder, { x: attended, matrix: layer.oProj, bias: layer.oBias, out: hidden, nRows, add: true });
       rmsNorm(recorder, { x: hidden, weight: layer.postAttentionNorm, out: normed, nRows, dim, eps });
       matmul(recorder, { x: normed, matrix: layer.gateUpProj, bias: layer.gateUpBias, out: gateUp, nRows });

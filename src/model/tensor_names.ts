@@ -1,5 +1,5 @@
 /**
- * What checkpoints call a Llama's tensors.
+ * What checkpoints call the tensors of a Llama and its relatives.
  *
  * @module
  */
@@ -17,10 +17,14 @@ export const HUGGING_FACE_NAMES = {
   qProj: "self_attn.q_proj",
   kProj: "self_attn.k_proj",
   vProj: "self_attn.v_proj",
+  qkvProj: "self_attn.qkv_proj",
+  qNorm: "self_attn.q_norm",
+  kNorm: "self_attn.k_norm",
   oProj: "self_attn.o_proj",
   postAttentionNorm: "post_attention_layernorm",
   gateProj: "mlp.gate_proj",
   upProj: "mlp.up_proj",
+  gateUpProj: "mlp.gate_up_proj",
   downProj: "mlp.down_proj",
 };
 
@@ -34,9 +38,13 @@ export const GGUF_NAMES: typeof HUGGING_FACE_NAMES = {
   qProj: "attn_q",
   kProj: "attn_k",
   vProj: "attn_v",
+  qkvProj: "attn_qkv",
+  qNorm: "attn_q_norm",
+  kNorm: "attn_k_norm",
   oProj: "attn_output",
   postAttentionNorm: "ffn_norm",
   gateProj: "ffn_gate",
   upProj: "ffn_up",
+  gateUpProj: "ffn_up",
   downProj: "ffn_down",
 };

@@ -15,6 +15,8 @@ export interface LlamaLayer<M, V> {
   readonly qkvProj: M;
   /** Their biases: ((nHeads + 2 nKvHeads) * headDim). */
   readonly qkvBias: V | undefined;
+  /** Gains of each query head and of each key head before rotation, where heads have a norm: (2 * headDim). */
+  readonly headNorm: V | undefined;
   /** Attention's output: (hiddenSize, nHeads * headDim). */
   readonly oProj: M;
   /** Its bias: (hiddenSize). */
@@ -72,7 +74,7 @@ export interface SlotTensor {
 /** The slots of a model. */
 export function layoutOf(config: ModelConfig, isGguf: boolean): LlamaParameters<Slot, Slot> {
   const { vocabSize, hiddenSize, intermediateSize, nHeads, nKvHeads, headDim, nLayers } = config;
-  const { attentionBias, mlpBias, tieWordEmbeddings } = config;
+  const { attentionBias, outputBias, mlpBias, fusedProjections, headNormEps, tieWordEmbeddings } = config;
   const names = isGguf ? GGUF_NAMES : HUGGING_FACE_NAMES;
   const halfDim = isGguf ? headDim / 2 : 0;
   const gain = (name: string) => stack("gain", ".weight", 0, [[name, hiddenSize]]);
@@ -82,20 +84,24 @@ export function layoutOf(config: ModelConfig, isGguf: boolean): LlamaParameters<
     embedTokens,
     layers: Array.from({ length: nLayers }, (_, i) => {
       const at = (name: string) => `${names.layer}${i}.${name}`;
-      const qkv: Stacked[] = [
+      const qkv: Stacked[] = fusedProjections ? [[at(names.qkvProj), (nHeads + 2 * nKvHeads) * headDim]] : [
         [at(names.qProj), nHeads * headDim, halfDim],
         [at(names.kProj), nKvHeads * headDim, halfDim],
         [at(names.vProj), nKvHeads * headDim],
       ];
+      const headNorms: Stacked[] = [[at(names.qNorm), headDim], [at(names.kNorm), headDim]];
       const o: Stacked[] = [[at(names.oProj), hiddenSize]];
-      const gateUp: Stacked[] = [[at(names.gateProj), intermediateSize], [at(names.upProj), intermediateSize]];
+      const gateUp: Stacked[] = fusedProjections
+        ? [[at(names.gateUpProj), 2 * intermediateSize]]
+        : [[at(names.gateProj), intermediateSize], [at(names.upProj), intermediateSize]];
       const down: Stacked[] = [[at(names.downProj), hiddenSize]];
       return {
         inputNorm: gain(at(names.inputNorm)),
         qkvProj: stack("inner", ".weight", hiddenSize, qkv),
         qkvBias: attentionBias ? stack("inner", ".bias", 0, qkv) : undefined,
         oProj: stack("inner", ".weight", nHeads * headDim, o),
-        oBias: attentionBias ? stack("inner", ".bias", 0, o) : undefined,
+        headNorm: headNormEps === undefined ? undefined : stack("gain", ".weight", 0, headNorms),
+        oBias: outputBias ? stack("inner", ".bias", 0, o) : undefined,
         postAttentionNorm: gain(at(names.postAttentionNorm)),
         gateUpProj: stack("inner", ".weight", hiddenSize, gateUp),
         gateUpBias: mlpBias ? stack("inner", ".bias", 0, gateUp) : undefined,
@@ -135,6 +141,7 @@ export function mapSlots<M, V>(
       inputNorm: vector(layer.inputNorm),
       qkvProj: matrix(layer.qkvProj),
       qkvBias: optional(layer.qkvBias),
+      headNorm: optional(layer.headNorm),
       oProj: matrix(layer.oProj),
       oBias: optional(layer.oBias),
       postAttentionNorm: vector(layer.postAttentionNorm),

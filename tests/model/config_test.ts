@@ -43,7 +43,13 @@ Deno.test("parseConfig() reads the shape of a Llama", () => {
     maxPositionEmbeddings: 8192,
     tieWordEmbeddings: true,
     attentionBias: false,
+    outputBias: false,
     mlpBias: false,
+    headNormEps: undefined,
+    fusedProjections: false,
+    slidingWindow: undefined,
+    slidingLayers: [],
+    noRopeLayers: [],
     bosId: 1,
     eosIds: [2],
     stopIds: [2],
@@ -88,7 +94,10 @@ Deno.test("parseConfig() joins the stop ids of both configs", () => {
 });
 
 const refused: readonly (readonly [Record<string, unknown>, string])[] = [
-  [{ architectures: ["MistralForCausalLM"] }, `architectures is ["MistralForCausalLM"], Skein runs LlamaForCausalLM`],
+  [
+    { architectures: ["GemmaForCausalLM"] },
+    `architectures is ["GemmaForCausalLM"], Skein runs LlamaForCausalLM, Mistral`,
+  ],
   [{ architectures: ["constructor"] }, "architectures is"],
   [{ hidden_act: "gelu" }, `hidden_act is "gelu", Skein computes "silu"`],
   [{ hidden_size: -4 }, "hidden_size is -4, expected a whole number from 1"],
@@ -128,6 +137,59 @@ for (const [fields, message] of refused) {
     assertStringIncludes(error.message, "config.json");
   });
 }
+
+/** The same shape as another architecture. */
+function relative(name: string, fields: Record<string, unknown> = {}) {
+  return parseConfig({ ...llama, architectures: [`${name}ForCausalLM`], num_hidden_layers: 6, ...fields });
+}
+
+Deno.test("parseConfig() reads Mistral's window, which has a default that null takes away", () => {
+  const { slidingWindow, slidingLayers } = relative("Mistral", { sliding_window: 128 });
+  assertEquals([slidingWindow, slidingLayers], [128, [0, 1, 2, 3, 4, 5]]);
+  assertEquals(relative("Mistral").slidingWindow, 4096);
+  const none = relative("Mistral", { sliding_window: null });
+  assertEquals([none.slidingWindow, none.slidingLayers], [undefined, []]);
+});
+
+Deno.test("parseConfig() reads the length of Yarn-Mistral from max_sequence_length", () => {
+  const fields = {
+    auto_map: { AutoModelForCausalLM: "modeling_mistral_yarn.MistralForCausalLM" },
+    max_position_embeddings: 32768,
+    max_sequence_length: 131072,
+    rope_scaling: { type: "yarn", factor: 16, original_max_position_embeddings: 8192, finetuned: true },
+  };
+  assertEquals(relative("Mistral", fields).maxPositionEmbeddings, 131072);
+  assertEquals(relative("Mistral", { ...fields, auto_map: null }).maxPositionEmbeddings, 32768);
+});
+
+Deno.test("parseConfig() reads Qwen's biases, norms and window", () => {
+  const { attentionBias, outputBias, mlpBias, slidingWindow } = relative("Qwen2", { sliding_window: 64 });
+  assertEquals([attentionBias, outputBias, mlpBias, slidingWindow], [true, false, false, undefined]);
+  const on = { use_sliding_window: true, sliding_window: 64, max_window_layers: 4 };
+  assertEquals(relative("Qwen2", on).slidingLayers, [4, 5]);
+  const types = ["sliding_attention", ...Array(5).fill("full_attention")];
+  assertEquals(relative("Qwen2", { ...on, layer_types: types }).slidingLayers, [0]);
+  assertEquals(relative("Qwen3").headNormEps, 1e-5);
+  assertEquals(relative("Qwen3").headDim, 128);
+  assertThrows(() => relative("Qwen3", { ...on, layer_types: ["x"] }), FormatError, "expected 6 of full_attention");
+});
+
+Deno.test("parseConfig() reads which layers of SmolLM3 rotate nothing", () => {
+  assertEquals(relative("SmolLM3").noRopeLayers, [3]);
+  assertEquals(relative("SmolLM3", { no_rope_layers: [0, 1, 1, 1, 1, 0] }).noRopeLayers, [0, 5]);
+  assertEquals(relative("SmolLM3").tieWordEmbeddings, true);
+  assertThrows(() => relative("SmolLM3", { no_rope_layers: [1] }), FormatError, "at least 6 numbers, each 0 or 1");
+});
+
+Deno.test("parseConfig() reads Phi-3's fused projections and rotated part", () => {
+  const config = relative("Phi3", { partial_rotary_factor: 0.75 });
+  assertEquals([config.fusedProjections, config.headDim, config.rotaryDim], [true, 64, 48]);
+  assertThrows(() => relative("Phi3", { intermediate_size: 6 }), FormatError, "intermediate_size is 6");
+});
+
+Deno.test("parseConfig() refuses a field of another architecture", () => {
+  assertThrows(() => relative("Llama", { no_rope_layers: [1] }), FormatError, "no_rope_layers is [1]");
+});
 
 Deno.test("parseConfig() refuses a config without an architecture", () => {
   const { architectures: _, model_type: __, ...rest } = llama;

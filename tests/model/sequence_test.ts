@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { loadModel } from "../../mod.ts";
 
 /** Checkpoints whose rotary frequencies change after 64 tokens: at once, or with every token. */
-const NAMES = ["dynamic_ntk"];
+const NAMES = ["dynamic_ntk", "phi3_longrope"];
 
 for (const name of NAMES) {
   Deno.test(`a sequence past the switch of its frequencies is as a fresh one: ${name}`, async () => {

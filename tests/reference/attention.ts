@@ -6,6 +6,8 @@ export interface AttentionShape {
   headDim: number;
   capacity: number;
   position: number;
+  /** Keys that a token sees, its own included. Default: all before it. */
+  window?: number;
 }
 
 /**
@@ -19,7 +21,7 @@ export function attention(
   q: Float32Array,
   k: Float32Array,
   v: Float32Array,
-  { nTokens, nHeads, nKvHeads, headDim, capacity, position }: AttentionShape,
+  { nTokens, nHeads, nKvHeads, headDim, capacity, position, window = Infinity }: AttentionShape,
   round: (value: number) => number = (value) => value,
 ): Float64Array {
   const out = new Float64Array(nTokens * nHeads * headDim);
@@ -29,8 +31,8 @@ export function attention(
     for (let head = 0; head < nHeads; head++) {
       const base = Math.floor(head / (nHeads / nKvHeads)) * capacity * headDim;
       const row = (token * nHeads + head) * headDim;
-      const scores = new Float64Array(length);
-      for (let key = 0; key < length; key++) {
+      const scores = new Float64Array(length).fill(-Infinity);
+      for (let key = Math.max(0, length - window); key < length; key++) {
         let score = 0;
         for (let d = 0; d < headDim; d++) score = round(score + round(q[row + d]! * k[base + key * headDim + d]!));
         scores[key] = round(score * scale);

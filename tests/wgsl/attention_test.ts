@@ -46,7 +46,7 @@ async function run(
   shape: Case,
   recorder: Recorder = gpu.record({ isSoftware: shape.isSoftware }),
 ): Promise<Float32Array> {
-  const { nTokens, nHeads, nKvHeads, headDim, capacity, position, cacheFormat, slack } = shape;
+  const { nTokens, nHeads, nKvHeads, headDim, capacity, position, cacheFormat, slack, window } = shape;
   const cached = (name: string, values: Float32Array) => {
     const [dtype, extents] = kvTensorShape(cacheFormat, shape, capacity);
     return gpu.tensorOf(name, dtype, extents, packed(values, cacheFormat, headDim));
@@ -60,7 +60,7 @@ async function run(
   using out = gpu.createTensor("out", "f32", [nTokens, nHeads, headDim]);
   attention(recorder, {
     ...{ q: queries, k: keys, v: values, state, partials, out, nTokens, maxKvLength, capacity, cacheFormat },
-    ...{ nHeads, nKvHeads, headDim, scale: headDim ** -0.5 },
+    ...{ nHeads, nKvHeads, headDim, scale: headDim ** -0.5, window },
   });
   await gpu.run(recorder);
   return await download(out);
@@ -129,6 +129,26 @@ for (const isSoftware of VARIANTS) {
         });
         assertEquals(part, whole.slice(position * width, (position + nTokens) * width));
       }
+    });
+  }
+
+  for (
+    const [nTokens, position, window] of [[1, 700, 300], [1, 5, 300], [97, 131, 40], [200, 0, 65], [3, 9, 1]] as const
+  ) {
+    Deno.test(`attention() ${name} sees only a window of ${window} from ${nTokens} tokens at ${position}`, async () => {
+      const shape = {
+        nTokens,
+        nHeads: 6,
+        nKvHeads: 2,
+        headDim: 64,
+        capacity: position + nTokens + 3,
+        position,
+        window,
+      };
+      const inputs = random(shape);
+      const actual = await run(inputs, { ...shape, cacheFormat: "f32", isSoftware, slack: 0 });
+      const { q, k, v } = inputs;
+      assertWithinReference(actual, twin(q, k, v, shape), twin(q, k, v, shape, Math.fround));
     });
   }
 

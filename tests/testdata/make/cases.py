@@ -96,6 +96,30 @@ YARN_MISTAKES = {
     "linear scaling": rope({"rope_type": "linear", "rope_theta": 1000.0, "factor": 4.0}),
 }
 
+def without_norms(_config, weights):
+    return {}, {n: torch.ones_like(w) for n, w in weights.items() if "q_norm" in n or "k_norm" in n}
+
+
+MISTRAL = {"architectures": ["MistralForCausalLM"], "model_type": "mistral", "attention_bias": None, "mlp_bias": None}
+QWEN2 = {**MISTRAL, "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2"}
+QWEN3 = {**MISTRAL, "architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "attention_bias": False}
+PHI3 = {**MISTRAL, "architectures": ["Phi3ForCausalLM"], "model_type": "phi3"}
+SMOLLM3 = {**MISTRAL, "architectures": ["SmolLM3ForCausalLM"], "model_type": "smollm3", "attention_bias": False, "mlp_bias": False}
+YARN_10000 = {"rope_type": "yarn", "rope_theta": 10000.0, **YARN_BASICS}
+PLAIN_10000 = {"rope_type": "default", "rope_theta": 10000.0}
+DYNAMIC = {"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 4.0}
+# 32 of a head's elements, three quarters of them rotated: 12 pairs.
+SHORT_FACTOR = [1.0, 1.0, 1.01, 1.02, 1.05, 1.1, 1.2, 1.3, 1.5, 1.7, 2.0, 2.5]
+LONG_FACTOR = [1.0, 1.1, 1.3, 1.6, 2.0, 2.6, 3.3, 4.0, 5.0, 6.0, 7.0, 8.0]
+LONGROPE = {"rope_type": "longrope", "rope_theta": 10000.0, "partial_rotary_factor": 0.75, "original_max_position_embeddings": 64}
+YARN_MISTRAL = {**YARN_10000, "beta_fast": 128.0, "beta_slow": 2.0, "attention_factor": 0.07 * math.log(4) + 1}
+
+# Tokens of the prompt, where they are not 9: the continuation crosses a scaling's switch or a window's end.
+PROMPT_TOKENS = {"dynamic_ntk": 58, "phi3_longrope": 58, "mistral_window": 20}
+
+# What the reference is given beyond config.json: the constants that stand in the checkpoint's own code.
+REFERENCES = {"mistral_yarn": {"rope_parameters": YARN_MISTRAL}}
+
 # name -> (config, tokens in expected.json, mistakes)
 CASES = {
     "mha_untied": (config(), 97, {"neighbour pairs": neighbour_pairs}),
@@ -187,6 +211,88 @@ CASES = {
         {"down_proj flushed": without("down_proj.weight")},
     ),
     "stop_list": (config(tie_word_embeddings=True), 40, {}),
+    "dynamic_ntk": (
+        config(max_position_embeddings=64, tie_word_embeddings=True, rope_scaling={"type": "dynamic", "factor": 4.0}),
+        160,
+        {
+            "no scaling": rope(PLAIN_10000),
+            "factor 1": rope({**DYNAMIC, "factor": 1.0}),
+            "linear scaling": rope({"rope_type": "linear", "rope_theta": 10000.0, "factor": 160 / 64}),
+        },
+    ),
+    "mistral_window": (
+        config(**MISTRAL, num_key_value_heads=1, sliding_window=24, tie_word_embeddings=True),
+        150,
+        {"no window": fields(sliding_window=None), "a window of one less": fields(sliding_window=23)},
+    ),
+    "mistral_yarn": (
+        # As Yarn-Mistral has it: the constants and the length are not in the fields that a plain reader knows.
+        config(
+            **MISTRAL,
+            num_key_value_heads=1,
+            tie_word_embeddings=True,
+            auto_map={"AutoModelForCausalLM": "modeling_mistral_yarn.MistralForCausalLM"},
+            max_position_embeddings=128,
+            max_sequence_length=256,
+            sliding_window=256,
+            rope_scaling={"type": "yarn", "finetuned": True, **YARN_BASICS},
+        ),
+        200,
+        {
+            "Llama's constants": rope(YARN_10000),
+            "default attention factor": rope({**YARN_MISTRAL, "attention_factor": 0.1 * math.log(4) + 1}),
+        },
+    ),
+    "qwen2_yarn": (
+        config(**QWEN2, num_attention_heads=4, hidden_size=64, num_hidden_layers=1, tie_word_embeddings=True,
+               use_sliding_window=False, sliding_window=32, max_window_layers=1, rope_scaling={"type": "yarn", **YARN_BASICS}),
+        200,
+        {
+            "no scaling": rope(PLAIN_10000),
+            "no attention factor": rope({**YARN_10000, "attention_factor": 1.0}),
+            **{name: without(f"{name}.bias") for name in ("q_proj", "v_proj")},
+        },
+    ),
+    "qwen2_window": (
+        # The first layer sees everything, the second a window.
+        config(**QWEN2, num_key_value_heads=1, tie_word_embeddings=True, use_sliding_window=True, sliding_window=24, max_window_layers=1),
+        120,
+        {
+            "no window": fields(layer_types=["full_attention"] * 2),
+            "a window in both layers": fields(layer_types=["sliding_attention"] * 2),
+        },
+    ),
+    "qwen3_yarn": (
+        config(**QWEN3, head_dim=32, num_attention_heads=3, num_key_value_heads=1, tie_word_embeddings=True,
+               rope_scaling={"rope_type": "yarn", **YARN_BASICS}),
+        200,
+        {"no norm of q and k": without_norms, "no scaling": rope(PLAIN_10000)},
+    ),
+    "phi3_longrope": (
+        config(
+            **PHI3,
+            hidden_size=64,
+            num_hidden_layers=1,
+            num_key_value_heads=1,
+            tie_word_embeddings=True,
+            partial_rotary_factor=0.75,
+            original_max_position_embeddings=64,
+            pad_token_id=0,
+            sliding_window=200,
+            rope_scaling={"type": "longrope", "short_factor": SHORT_FACTOR, "long_factor": LONG_FACTOR},
+        ),
+        150,
+        {
+            "short factors": rope({**LONGROPE, "short_factor": SHORT_FACTOR, "long_factor": SHORT_FACTOR}),
+            "no attention factor": rope({**LONGROPE, "short_factor": SHORT_FACTOR, "long_factor": LONG_FACTOR, "attention_factor": 1.0}),
+        },
+    ),
+    "smollm3_nope": (
+        config(**SMOLLM3, num_hidden_layers=4, num_key_value_heads=1, tie_word_embeddings=True,
+               no_rope_layers=[1, 0, 1, 0], pad_token_id=0, rope_scaling={"rope_type": "yarn", **YARN_BASICS}),
+        200,
+        {"RoPE in all layers": fields(no_rope_layers=[1, 1, 1, 1]), "no scaling": rope(PLAIN_10000)},
+    ),
     "storage_forms": (
         config(num_key_value_heads=1, tie_word_embeddings=True),
         64,

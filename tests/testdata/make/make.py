@@ -26,7 +26,7 @@ import transformers
 from safetensors.torch import save_file
 
 import gguf_file
-from cases import CASES
+from cases import CASES, PROMPT_TOKENS, REFERENCES
 from reference import greedy_of, logprobs_of, model_of
 from tokenizer import BOS, EOS, tokenizer_config, train
 from weights import random_weights
@@ -34,7 +34,7 @@ from weights import random_weights
 TINY = Path(__file__).parent.parent / "tiny"
 TEXT = (Path(__file__).parent.parent / "pg19" / "keith_of_the_border.txt").read_text(encoding="utf8")
 TOLERANCE = 1e-3
-GREEDY_STEPS, PROMPT_TOKENS, SMALLEST_MARGIN = 24, 9, 0.05
+GREEDY_STEPS, SMALLEST_MARGIN = 24, 0.05
 QUANTISED = ("Q8_0", "Q4_0", "Q4_1")
 
 
@@ -51,10 +51,10 @@ def text_of(tokenizer, begin, n_tokens):
     raise ValueError(f"no text of {n_tokens} tokens at {begin}")
 
 
-def find_greedy(model, tokenizer):
+def find_greedy(model, tokenizer, n_tokens):
     """A prompt whose continuation does not stop, hangs on no near tie and is no mere repetition."""
     for begin in range(0, 4000, 53):
-        text, prompt = text_of(tokenizer, begin, PROMPT_TOKENS)
+        text, prompt = text_of(tokenizer, begin, n_tokens)
         greedy, margin = greedy_of(model, prompt, GREEDY_STEPS)
         if margin >= SMALLEST_MARGIN and EOS not in greedy and len(set(greedy)) >= GREEDY_STEPS // 3:
             return text, prompt, greedy, margin
@@ -62,18 +62,19 @@ def find_greedy(model, tokenizer):
 
 
 def expected_of(config_dir, weights, tokenizer, n_tokens, mistakes=None):
-    model = model_of(config_dir, weights)
+    reference = REFERENCES.get(config_dir.name, {})
+    model = model_of(config_dir, weights, **reference)
     config = json.loads((config_dir / "config.json").read_text())
     text, tokens = text_of(tokenizer, 26, n_tokens)
     logprobs = logprobs_of(model, tokens)
-    rounding = float((logprobs_of(model_of(config_dir, weights).double(), tokens) - logprobs).abs().max())
+    rounding = float((logprobs_of(model_of(config_dir, weights, **reference).double(), tokens) - logprobs).abs().max())
     if rounding > TOLERANCE / 10:
         raise ValueError(f"{config_dir.name}: float64 changes a logprob by {rounding}")
-    prompt_text, prompt, greedy, margin = find_greedy(model, tokenizer)
+    prompt_text, prompt, greedy, margin = find_greedy(model, tokenizer, PROMPT_TOKENS.get(config_dir.name, 9))
     changes = {}
     for name, mistake in (mistakes or {}).items():
         config_changes, weight_changes = mistake(config, weights)
-        wrong = logprobs_of(model_of(config_dir, {**weights, **weight_changes}, **config_changes), tokens)
+        wrong = logprobs_of(model_of(config_dir, {**weights, **weight_changes}, **{**reference, **config_changes}), tokens)
         changes[name] = round(float((wrong - logprobs).abs().max()), 4)
         if changes[name] < 10 * TOLERANCE:
             raise ValueError(f"{config_dir.name}: '{name}' changes no logprob by more than {changes[name]}")

@@ -1,16 +1,19 @@
 """Reference logprobs and greedy tokens by transformers in float32."""
 
+import json
+
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+import transformers
 
 
 def model_of(directory, weights, **changes):
-    """The Llama of directory/config.json with these weights; `changes` replaces config fields after it was read."""
-    config = LlamaConfig.from_pretrained(directory)
+    """The model of directory/config.json with these weights; `changes` replaces config fields after it was read."""
+    name = json.loads((directory / "config.json").read_text())["architectures"][0]
+    config = getattr(transformers, name.replace("ForCausalLM", "Config")).from_pretrained(directory)
     for key, value in changes.items():
         setattr(config, key, value)
     config._attn_implementation = "eager"
-    model = LlamaForCausalLM(config).float().eval()
+    model = getattr(transformers, name)(config).float().eval()
     state = dict(weights)
     if config.tie_word_embeddings:
         state["lm_head.weight"] = state["model.embed_tokens.weight"]
