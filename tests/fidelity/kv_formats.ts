@@ -12,11 +12,19 @@ const LENGTH = 2047;
 /** Characters that are skipped at the begin of a book: title pages and contents. */
 const FRONT_MATTER = 20_000;
 
-/** What a format may cost, in percent. */
-const LIMITS = { q8: 0.1, q4: 1 } as const;
+/** What formats may cost, in percent. */
+export interface KvLimits {
+  readonly q8: number;
+  readonly q4: number;
+}
 
 /** Perplexity of one window of each of the first `nBooks` books, with keys and values in f16, q8 and q4. */
-export async function* measureKvFormats(checkpoint: string, data: string, nBooks: number): AsyncGenerator<Measure> {
+export async function* measureKvFormats(
+  checkpoint: string,
+  data: string,
+  nBooks: number,
+  limits: KvLimits,
+): AsyncGenerator<Measure> {
   const folder = `${data}/pg19/books`;
   const books = [...Deno.readDirSync(folder)].map(({ name }) => name).sort().slice(0, nBooks);
   const name = checkpoint.split("/").at(-1);
@@ -34,7 +42,7 @@ export async function* measureKvFormats(checkpoint: string, data: string, nBooks
     const got = await perplexity(format);
     const cost = (got / half - 1) * 100;
     const found = `perplexity ${got.toFixed(4)} against ${half.toFixed(4)} in f16`;
-    yield atMost(`${name} with KV ${format}: ${found}`, LIMITS[format], cost, " %");
+    yield atMost(`${name} with KV ${format}: ${found}`, limits[format], cost, " %");
   }
 }
 
