@@ -29,6 +29,7 @@ export { Tokenizer } from "./src/tokenizer/tokenizer.ts";
 export { CapacityError, DeviceLostError, FormatError, GpuUnavailableError, ShaderError } from "./src/errors.ts";
 export { blobSource } from "./src/checkpoint/source.ts";
 export type { ModelSource } from "./src/checkpoint/source.ts";
+export type { ArchitectureTraits } from "./src/model/architectures.ts";
 export type { ModelConfig } from "./src/model/config.ts";
 export type { MemoryPlan } from "./src/model/plan.ts";
 export type { SamplingOptions } from "./src/generate/sampling.ts";
