@@ -44,6 +44,8 @@ async function fuzz(name: string, seconds: number): Promise<boolean> {
         '"$0" "$@"; exit $?',
         new URL(`target/${TARGET}/release/${name}`, FOLDER).pathname,
         `-max_total_time=${seconds}`,
+        // The same inputs in the same order each time, so that a failure is the change's and not chance's.
+        "-seed=1",
         "-timeout=10",
         "-rss_limit_mb=2048",
         "-print_final_stats=1",
