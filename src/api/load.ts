@@ -114,7 +114,8 @@ export async function loadModel(source: string | ModelSource, options: LoadOptio
     const gpu = options.device === undefined ? await Gpu.request() : await Gpu.from(options.device);
     undo.push(() => gpu.dispose());
     const plan = planFor(opened, options, gpu);
-    requireFit(plan, adviceFor(opened, options, gpu));
+    // Advice takes a dozen plans, which a model that fits need not wait for.
+    if (plan.fits === false) requireFit(plan, adviceFor(opened, options, gpu));
     await selfTest(gpu);
     const weights = await loadWeights(gpu, config, checkpoint, {
       weights: choice,
