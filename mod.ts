@@ -14,7 +14,7 @@
  *
  * @module
  */
-export { inspectModel, loadModel } from "./src/api/load.ts";
+export { inspectModel, loadModel } from "./src/api/deno_host.ts";
 export type { Inspection, LoadOptions } from "./src/api/load.ts";
 export type { LoadProgress, WeightChoice } from "./src/model/weights.ts";
 export type { KvFormat } from "./src/kernels/kv_formats.ts";

@@ -4,7 +4,6 @@
  * @module
  */
 import { type Checkpoint, openCheckpoint } from "../checkpoint/checkpoint.ts";
-import { denoSource } from "../checkpoint/deno_source.ts";
 import type { ModelSource } from "../checkpoint/source.ts";
 import { FormatError } from "../errors.ts";
 import { Gpu } from "../gpu/device.ts";
@@ -19,6 +18,7 @@ import { Runtime } from "../model/runtime.ts";
 import { warmUp } from "../model/warm_up.ts";
 import { type LoadProgress, loadWeights, planWeights, type WeightChoice } from "../model/weights.ts";
 import { Tokenizer } from "../tokenizer/tokenizer.ts";
+import type { Host } from "./host.ts";
 import { Model } from "./model.ts";
 
 /** Options of `loadModel`. */
@@ -67,32 +67,12 @@ interface Opened {
   readonly contextLength: number;
 }
 
-/**
- * Loads a model onto the GPU.
- *
- * @param source Path of a directory with a Hugging Face checkpoint (`config.json`, `tokenizer.json` or
- * `tokenizer.model`, `model.safetensors` or `pytorch_model.bin`, or shards with their index), path of a `.gguf` file,
- * or a source of such files. A path needs permission to read it and nothing else.
- * @returns The model; free it with `dispose` or `using`.
- * @throws {FormatError} If a file is missing or malformed, or asks for something that Skein does not compute.
- * @throws {GpuUnavailableError} If there is no WebGPU adapter.
- * @throws {CapacityError} If the memory plan does not fit; nothing was allocated then.
- * @throws {RangeError} If an option is out of range.
- *
- * @example Load a model and continue a text
- * ```ts ignore
- * import { loadModel } from "@skein/skein";
- *
- * using model = await loadModel("SmolLM2-135M-Instruct", { weights: "q8" });
- * const { text } = await model.generate("Once upon a time", { maxTokens: 20 }).result;
- * console.log(text);
- * ```
- */
-export async function loadModel(source: string | ModelSource, options: LoadOptions = {}): Promise<Model> {
+/** `loadModel` on a host. */
+export async function loadModelOn(host: Host, source: string | ModelSource, options: LoadOptions): Promise<Model> {
   checkOptions(options);
   const { signal, onProgress, weights: choice = "auto" } = options;
   signal?.throwIfAborted();
-  const files = typeof source === "string" ? await denoSource(source) : source;
+  const files = typeof source === "string" ? await host.openModel(source) : source;
   const undo: (() => void)[] = [];
   try {
     const opened = await openModel(files, options);
@@ -131,7 +111,7 @@ export async function loadModel(source: string | ModelSource, options: LoadOptio
     });
     await gpu.settle();
     await warmUp(runtime);
-    return new Model({ runtime, tokenizer, plan, onDispose: () => gpu.dispose() });
+    return new Model({ host, runtime, tokenizer, plan, onDispose: () => gpu.dispose() });
   } catch (error) {
     for (const step of undo.reverse()) step();
     throw error;
@@ -140,15 +120,14 @@ export async function loadModel(source: string | ModelSource, options: LoadOptio
   }
 }
 
-/**
- * Reads a checkpoint's headers and plans its memory. A directory with `config.json` alone is enough, so that a plan
- * can be seen before a download.
- *
- * @throws {FormatError} As `loadModel`.
- */
-export async function inspectModel(source: string | ModelSource, options: LoadOptions = {}): Promise<Inspection> {
+/** `inspectModel` on a host. */
+export async function inspectModelOn(
+  host: Host,
+  source: string | ModelSource,
+  options: LoadOptions,
+): Promise<Inspection> {
   checkOptions(options);
-  const files = typeof source === "string" ? await denoSource(source) : source;
+  const files = typeof source === "string" ? await host.openModel(source) : source;
   try {
     const opened = await openModel(files, options);
     const { checkpoint, config, rope, ropeSource } = opened;

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { blobSource } from "../checkpoint/source.ts";
 import type { ModelConfig } from "../model/config.ts";
 import type { MemoryPlan } from "../model/plan.ts";
 import { createRope, type RopeFrequencies } from "../model/rope.ts";
@@ -11,6 +12,7 @@ import type { Runtime } from "../model/runtime.ts";
 import { Sequence } from "../model/sequence.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { Generation } from "./generation.ts";
+import type { Host } from "./host.ts";
 import { type GenerateOptions, Session, type SessionHome } from "./session.ts";
 import { restoreSequence } from "./session_file.ts";
 
@@ -56,6 +58,8 @@ export interface ModelMemory {
 
 /** What a model is made of. */
 export interface ModelParts {
+  /** Where files are. */
+  readonly host: Host;
   /** The forward pass and what its sequences share. */
   readonly runtime: Runtime;
   /** Text to ids and back. */
@@ -86,6 +90,7 @@ export class Model {
   constructor(parts: ModelParts) {
     this.#parts = parts;
     this.#home = {
+      host: parts.host,
       runtime: parts.runtime,
       tokenizer: parts.tokenizer,
       sessions: new Set(),
@@ -221,21 +226,27 @@ export class Model {
   }
 
   /**
-   * A session from a file that `Session.save` wrote. Needs permission to read it.
+   * A session that `Session.save` wrote.
    *
+   * @param from Path of the file, which needs permission to read it, or its content.
    * @throws {FormatError} If it is no session file, is not whole, or was made by another model, RoPE scaling or KV cache
    * format.
    * @throws {CapacityError} If its tokens do not fit in the context.
    */
-  async restoreSession(path: string): Promise<Session> {
+  async restoreSession(from: string | Blob): Promise<Session> {
     this.#requireAlive();
-    const { runtime } = this.#parts;
+    const { runtime, host } = this.#parts;
+    const source = typeof from === "string"
+      ? host.openFile(from)
+      : blobSource(new Map([["session", from]]), "the session");
     const sequence = new Sequence(runtime);
     try {
-      await runtime.exclusive(() => restoreSequence(runtime, sequence, path));
+      await runtime.exclusive(() => restoreSequence(runtime, sequence, source));
     } catch (error) {
       sequence.dispose();
       throw error;
+    } finally {
+      source.close();
     }
     return new Session(this.#home, sequence);
   }

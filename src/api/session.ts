@@ -10,7 +10,8 @@ import { Sequence } from "../model/sequence.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { TextStream } from "../tokenizer/text_stream.ts";
 import { Generation } from "./generation.ts";
-import { saveSequence } from "./session_file.ts";
+import type { Host } from "./host.ts";
+import { sessionBytes } from "./session_file.ts";
 
 /** Options of a generation. */
 export interface GenerateOptions extends SamplingOptions, StopOptions {
@@ -23,6 +24,8 @@ const FIRST_STEPS = { software: 1, gpu: 4 };
 
 /** What the sessions of a model share. */
 export interface SessionHome {
+  /** Where files are. */
+  readonly host: Host;
   /** The forward pass. */
   readonly runtime: Runtime;
   /** Text to ids and back. */
@@ -93,14 +96,19 @@ export class Session {
   }
 
   /**
-   * Writes the session to a file, cache included, for `Model.restoreSession`. An existing file is replaced whole, or not
-   * at all. Needs permission to read and write beside `path`.
+   * Writes the session, cache included, for `Model.restoreSession`.
+   *
+   * @param to Path of a file, which is replaced whole or not at all and needs permission to read and write beside it; or
+   * a stream, which is closed, or aborted where writing fails.
    */
-  async save(path: string): Promise<void> {
+  async save(to: string | WritableStream<Uint8Array>): Promise<void> {
     this.#requireIdle();
     this.#busy = true;
     try {
-      await this.#runtime.exclusive(() => saveSequence(this.#runtime, this.#sequence, path));
+      await this.#runtime.exclusive(() => {
+        const pieces = sessionBytes(this.#runtime, this.#sequence);
+        return typeof to === "string" ? this.#home.host.writeFile(to, pieces) : writeAll(to, pieces);
+      });
     } finally {
       this.#busy = false;
     }
@@ -167,5 +175,17 @@ export class Session {
   #requireIdle(): void {
     if (this.#disposed) throw new TypeError("The session was disposed");
     if (this.#busy) throw new TypeError("A generation of this session is running; let it end first");
+  }
+}
+
+/** Not `ReadableStream.from(pieces).pipeTo(stream)`, which browsers have only lately. */
+async function writeAll(stream: WritableStream<Uint8Array>, pieces: AsyncIterable<Uint8Array>): Promise<void> {
+  const writer = stream.getWriter();
+  try {
+    for await (const piece of pieces) await writer.write(piece);
+    await writer.close();
+  } catch (error) {
+    await writer.abort(error).catch(() => {});
+    throw error;
   }
 }

@@ -1,12 +1,12 @@
 /**
- * Sessions on disk: the tokens and the cache as it is on the GPU. A file is written beside its name and renamed, so
- * that there is always the old one or the new one.
+ * Sessions as files: the tokens and the cache as it is on the GPU.
  *
  * Layout: 8 bytes of magic, u32 length of the header, the header as JSON, the tokens as u32, then for each layer the
  * keys and the values of the cached tokens, head by head, in the cache's own format. All numbers are little-endian.
  *
  * @module
  */
+import type { ModelSource } from "../checkpoint/source.ts";
 import { FormatError } from "../errors.ts";
 import { fingerprint } from "../model/fingerprint.ts";
 import type { Runtime } from "../model/runtime.ts";
@@ -29,8 +29,8 @@ interface Header {
   readonly kvBytes: number;
 }
 
-/** Writes a sequence to a file. Needs permission to write beside `path`. */
-export async function saveSequence(runtime: Runtime, sequence: Sequence, path: string): Promise<void> {
+/** A sequence as the bytes of a file, piece by piece. */
+export async function* sessionBytes(runtime: Runtime, sequence: Sequence): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   const { gpu } = runtime;
   const ranges = sequence.cache.ranges(sequence.nCached);
   const tensors = ranges.length === 0 ? [] : sequence.cache.layers.flatMap(({ k, v }) => [k, v]);
@@ -40,51 +40,39 @@ export async function saveSequence(runtime: Runtime, sequence: Sequence, path: s
     nCached: sequence.nCached,
     kvBytes: tensors.length * ranges.reduce((sum, { byteLength }) => sum + byteLength, 0),
   };
-  const part = `${path}.part`;
-  try {
-    {
-      using file = await Deno.open(part, { write: true, create: true, truncate: true });
-      const text = new TextEncoder().encode(JSON.stringify(header));
-      await writeAll(file, new TextEncoder().encode(MAGIC));
-      await writeAll(file, new Uint8Array(Uint32Array.of(text.length).buffer));
-      await writeAll(file, text);
-      await writeAll(file, new Uint8Array(Uint32Array.from(sequence.tokens).buffer));
-      for (const tensor of tensors) {
-        for (const { begin, byteLength } of ranges) {
-          for (let at = 0; at < byteLength; at += PIECE_BYTES) {
-            await writeAll(file, await gpu.read(tensor, begin + at, Math.min(PIECE_BYTES, byteLength - at)));
-          }
-        }
+  const text = new TextEncoder().encode(JSON.stringify(header));
+  yield new TextEncoder().encode(MAGIC);
+  yield new Uint8Array(Uint32Array.of(text.length).buffer);
+  yield text;
+  yield new Uint8Array(Uint32Array.from(sequence.tokens).buffer);
+  for (const tensor of tensors) {
+    for (const { begin, byteLength } of ranges) {
+      for (let at = 0; at < byteLength; at += PIECE_BYTES) {
+        yield await gpu.read(tensor, begin + at, Math.min(PIECE_BYTES, byteLength - at));
       }
-      await file.syncData();
     }
-    await Deno.rename(part, path);
-  } catch (error) {
-    await Deno.remove(part).catch(() => {});
-    throw error;
   }
 }
 
 /**
- * Fills an empty sequence from a file. Needs permission to read it.
+ * Fills an empty sequence from the one file of a source.
  *
  * @throws {FormatError} If it is no session file, is not whole, or was made by another model, scaling or cache format.
  * @throws {CapacityError} If its tokens do not fit in the context.
  */
-export async function restoreSequence(runtime: Runtime, sequence: Sequence, path: string): Promise<void> {
+export async function restoreSequence(runtime: Runtime, sequence: Sequence, source: ModelSource): Promise<void> {
   const refuse = (why: string, code: string): never => {
-    throw new FormatError(path, `Cannot restore ${path}: ${why}`, { code });
+    throw new FormatError(source.name, `Cannot restore ${source.name}: ${why}`, { code });
   };
-  using file = await Deno.open(path, { read: true });
-  const { size } = await file.stat();
-  const read = async (byteLength: number): Promise<Uint8Array<ArrayBuffer>> => {
-    const bytes = new Uint8Array(byteLength);
-    for (let filled = 0; filled < byteLength;) {
-      const count = await file.read(bytes.subarray(filled));
-      if (count === null) refuse("it ended while it was being read", "Truncated");
-      filled += count!;
-    }
-    return bytes;
+  const [file] = await source.list() as [string];
+  const size = await source.size(file).catch((error) => {
+    if (error instanceof FormatError && error.code === "Missing") refuse("there is no such file", error.code);
+    throw error;
+  });
+  let position = 0;
+  const read = (byteLength: number): Promise<Uint8Array<ArrayBuffer>> => {
+    position += byteLength;
+    return source.read(file, position - byteLength, position);
   };
   if (size < 12 || new TextDecoder().decode(await read(8)) !== MAGIC) refuse("it is no session file", "Malformed");
   const headerBytes = new Uint32Array((await read(4)).buffer)[0]!;
@@ -131,8 +119,4 @@ function parseHeader(bytes: Uint8Array): Header | undefined {
   } catch {
     return undefined;
   }
-}
-
-async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
-  for (let written = 0; written < bytes.length;) written += await file.write(bytes.subarray(written));
 }

@@ -24,6 +24,11 @@ export async function denoSource(path: string): Promise<ModelSource> {
     });
   }
   if (info.isDirectory) return new DiskSource(path, undefined);
+  return fileSource(path);
+}
+
+/** A source of one file, which is looked for when it is first read. Needs permission to read it and nothing else. */
+export function fileSource(path: string): ModelSource {
   return new DiskSource(path, path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1));
 }
 

@@ -65,8 +65,26 @@ Deno.test("a session file of another model, scaling or cache format is refused, 
     }
     await Deno.writeFile(file, new Uint8Array([...whole, 0]));
     await refused(model, "Truncated");
-    await assertRejects(() => model.restoreSession(`${path}/none`), Deno.errors.NotFound);
+    await assertRejects(() => model.restoreSession(`${path}/none`), FormatError, "there is no such file");
   }));
+
+Deno.test("a session goes through a stream and a blob, and outlives a stream that fails", async () => {
+  using model = await open();
+  using session = model.createSession();
+  session.append(PROMPT);
+  await session.generate({ maxTokens: 5 }).result;
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array<ArrayBuffer>>();
+  const [blob] = await Promise.all([new Response(readable).blob(), session.save(writable)]);
+  using restored = await model.restoreSession(blob);
+  assertEquals(restored.tokens, session.tokens);
+  const { text } = await session.generate({ maxTokens: 5 }).result;
+  assertEquals((await restored.generate({ maxTokens: 5 }).result).text, text);
+  await assertRejects(() => model.restoreSession(blob.slice(0, 100)), FormatError, "Cannot restore the session");
+
+  const full = new WritableStream({ write: () => Promise.reject(new Error("no space left")) });
+  await assertRejects(() => session.save(full), Error, "no space left");
+  assertEquals((await session.generate({ maxTokens: 1 }).result).tokens.length, 1);
+});
 
 Deno.test("a save that fails leaves the old file and nothing else", () =>
   inFolder(async (path) => {

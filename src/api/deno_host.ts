@@ -1,0 +1,66 @@
+/**
+ * Models and files on disk, through Deno.
+ *
+ * @module
+ */
+import { denoSource, fileSource } from "../checkpoint/deno_source.ts";
+import type { ModelSource } from "../checkpoint/source.ts";
+import type { Host } from "./host.ts";
+import { type Inspection, inspectModelOn, loadModelOn, type LoadOptions } from "./load.ts";
+import type { Model } from "./model.ts";
+
+const denoHost: Host = {
+  openModel: denoSource,
+  openFile: fileSource,
+  async writeFile(path, pieces) {
+    const part = `${path}.part`;
+    try {
+      {
+        using file = await Deno.open(part, { write: true, create: true, truncate: true });
+        for await (const piece of pieces) {
+          for (let written = 0; written < piece.length;) written += await file.write(piece.subarray(written));
+        }
+        await file.syncData();
+      }
+      await Deno.rename(part, path);
+    } catch (error) {
+      await Deno.remove(part).catch(() => {});
+      throw error;
+    }
+  },
+};
+
+/**
+ * Loads a model onto the GPU.
+ *
+ * @param source Path of a directory with a Hugging Face checkpoint (`config.json`, `tokenizer.json` or
+ * `tokenizer.model`, `model.safetensors` or `pytorch_model.bin`, or shards with their index), path of a `.gguf` file,
+ * or a source of such files. A path needs permission to read it and nothing else.
+ * @returns The model; free it with `dispose` or `using`.
+ * @throws {FormatError} If a file is missing or malformed, or asks for something that Skein does not compute.
+ * @throws {GpuUnavailableError} If there is no WebGPU adapter.
+ * @throws {CapacityError} If the memory plan does not fit; nothing was allocated then.
+ * @throws {RangeError} If an option is out of range.
+ *
+ * @example Load a model and continue a text
+ * ```ts ignore
+ * import { loadModel } from "@skein/skein";
+ *
+ * using model = await loadModel("SmolLM2-135M-Instruct", { weights: "q8" });
+ * const { text } = await model.generate("Once upon a time", { maxTokens: 20 }).result;
+ * console.log(text);
+ * ```
+ */
+export function loadModel(source: string | ModelSource, options: LoadOptions = {}): Promise<Model> {
+  return loadModelOn(denoHost, source, options);
+}
+
+/**
+ * Reads a checkpoint's headers and plans its memory. A directory with `config.json` alone is enough, so that a plan
+ * can be seen before a download.
+ *
+ * @throws {FormatError} As `loadModel`.
+ */
+export function inspectModel(source: string | ModelSource, options: LoadOptions = {}): Promise<Inspection> {
+  return inspectModelOn(denoHost, source, options);
+}
