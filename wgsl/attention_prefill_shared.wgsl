@@ -8,7 +8,8 @@
 // 16th quad of the output. Weights pass through the same memory: 16 KiB is all that some adapters have.
 //
 // A row's result does not depend on the rows beside it: tiles lie at multiples of 64, and a tile that the row cannot
-// see leaves it unchanged to the bit.
+// see leaves it unchanged to the bit. Where keys of the window may lie past the ring's end, capacity is a multiple of
+// 64, so that a tile is one run of rows.
 //
 // Grid: x = blocks of 64 rows, those with most keys first; y = KV heads. Long chunks take several dispatches, each of
 // some blocks.
@@ -17,7 +18,7 @@
 
 struct Params {
   n_tokens: u32,
-  capacity: u32,  // tokens that the cache has room for
+  capacity: u32,  // rows of the cache, a ring: position p is in row p mod capacity
   scale: f32,  // of the scores, times log2(e)
   first_block: u32,  // of the chunk's blocks of rows
   n_blocks: u32,  // for the host
@@ -67,7 +68,10 @@ fn main(
 
   // Keys that the first row's window has left behind are behind the others' too.
   let oldest = max(position + first_row / GROUP_SIZE + 1u, params.window) - params.window;
-  for (var first_key = oldest / TILE * TILE; first_key < kv_len; first_key += TILE) {
+  let first_tile = oldest / TILE * TILE;
+  var lap = first_tile / params.capacity * params.capacity;  // position in row 0
+  for (var first_key = first_tile; first_key < kv_len; first_key += TILE) {
+    lap += select(0u, params.capacity, first_key - lap >= params.capacity);
     var score: array<vec4f, 4>;  // of 4 rows: 4 keys each
     for (var r = 0; r < 4; r++) { // @unroll
       score[r] = vec4f(0.0);  // naga does not clear a variable that a loop declares again
@@ -85,7 +89,8 @@ fn main(
           a = q[row_start(row, group.y) + d] * params.scale;
         }
         if (d < HEAD_DIM4 && key < kv_len) {
-          b = key_quad((kv_row + key) * HEAD_DIM4, d, key_scales(kv_row + key, d / 16u)[d / 8u % 2u]);
+          let stored = kv_row + key - lap;
+          b = key_quad(stored * HEAD_DIM4, d, key_scales(stored, d / 16u)[d / 8u % 2u]);
         }
         tile[slot(i % SLICE, i / SLICE)] = a;
         tile[SLICE * TILE + slot(i % SLICE, i / SLICE)] = b;
@@ -106,7 +111,7 @@ fn main(
     let key = first_key + across + vec4u(0u, 16u, 32u, 48u);
     for (var r = 0; r < 4; r++) { // @unroll
       let last_key = position + min(first_row + down + 16u * r, n_rows - 1u) / GROUP_SIZE;
-      score[r] = select(vec4f(LOWEST), score[r], key <= vec4u(last_key) & key + params.window > vec4u(last_key));
+      score[r] = select(vec4f(LOWEST), score[r], (key <= vec4u(last_key)) & (key + params.window > vec4u(last_key)));
     }
     workgroupBarrier();
     tile[across * 16u + down] = vec4f(max4(score[0]), max4(score[1]), max4(score[2]), max4(score[3]));
@@ -134,7 +139,7 @@ fn main(
       }
       for (var i = 0; i < 4; i++) { // @unroll
         // Keys past the last visible one may never have been written: the last one stands in, and its weight is 0.
-        let row = kv_row + min(first_key + c + 16u * i, kv_len - 1u);
+        let row = kv_row + min(first_key + c + 16u * i, kv_len - 1u) - lap;
         for (var j = 0; j < PARTS; j++) { // @unroll
           let scale = value_scales(row, j)[across / 8u];
           let value = value_quad(row * HEAD_DIM4, min(across + 16u * j, HEAD_DIM4 - 1u), scale);
