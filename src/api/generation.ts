@@ -4,6 +4,8 @@
  * @module
  */
 import { type FinishReason, generateTokens, type TokenLoop } from "../generate/generate.ts";
+import type { ResolvedSampling } from "../generate/sampling.ts";
+import { Decoding } from "../model/decoding.ts";
 import type { Sequence } from "../model/sequence.ts";
 import type { TextStream } from "../tokenizer/text_stream.ts";
 
@@ -49,7 +51,9 @@ export interface GenerationParts {
   readonly sequence: Sequence;
   /** Makes the decoder that turns ids into text and watches for stop strings. */
   readonly openStream: () => TextStream;
-  /** How to select and when to stop. */
+  /** How tokens are selected. */
+  readonly sampling: ResolvedSampling;
+  /** When to stop. */
   readonly loop: TokenLoop;
   /** Called once at the end, however it ends. */
   readonly onEnd: () => void;
@@ -112,7 +116,7 @@ export class Generation implements AsyncIterable<TextChunk> {
   }
 
   async *#run(): AsyncGenerator<TextChunk, GenerationResult> {
-    const { sequence, openStream, loop, onEnd } = this.#parts;
+    const { sequence, openStream, sampling, loop, onEnd } = this.#parts;
     const started = performance.now();
     let firstAt: number | undefined;
     let lastAt = started;
@@ -129,7 +133,8 @@ export class Generation implements AsyncIterable<TextChunk> {
       return chunk;
     };
     const uncached = sequence.uncached;
-    const ids = generateTokens(sequence, loop);
+    const decoding = new Decoding(sequence, sampling, loop.signal);
+    const ids = generateTokens(decoding, loop);
     try {
       let finishReason: FinishReason = "length";
       while (true) {
@@ -152,7 +157,7 @@ export class Generation implements AsyncIterable<TextChunk> {
         if (piece !== "") yield accept(piece);
       }
       const first = firstAt ?? lastAt;
-      const prefillMs = sequence.prefilledAt - started;
+      const prefillMs = decoding.prefilledAt - started;
       const decoded = tokens.length - 1;
       this.#result = {
         text,

@@ -9,6 +9,7 @@ import type { MemoryPlan } from "../model/plan.ts";
 import { createRope, type RopeFrequencies } from "../model/rope.ts";
 import { chooseRope, type RopeChoice } from "../model/rope_choice.ts";
 import type { Runtime } from "../model/runtime.ts";
+import { scoreTokens } from "../model/scoring.ts";
 import { Sequence } from "../model/sequence.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { Generation } from "./generation.ts";
@@ -209,7 +210,11 @@ export class Model {
     const sequence = new Sequence(this.#parts.runtime);
     this.#scoring++;
     try {
-      const logprobs = await sequence.score(tokens, last, signal, (done) => onProgress?.(done, tokens.length));
+      const logprobs = await scoreTokens(sequence, tokens, {
+        last,
+        signal,
+        onProgress: (done) => onProgress?.(done, tokens.length),
+      });
       this.#lastKvBytes = sequence.kvBytes;
       const mean = logprobs.reduce((sum, value) => sum + value, 0) / logprobs.length;
       return { tokens, logprobs, perplexity: Math.exp(-mean) };

@@ -158,8 +158,8 @@ export class Session {
         this.#busy = true;
         return new TextStream(this.#home.tokenizer, { stop });
       },
+      sampling,
       loop: {
-        sampling,
         maxTokens,
         stopIds: new Set(this.#runtime.stopIds),
         firstSteps: this.#runtime.gpu.isSoftware ? FIRST_STEPS.software : FIRST_STEPS.gpu,

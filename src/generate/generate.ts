@@ -4,8 +4,8 @@
  * @module
  */
 import { Pacer, SUBMIT_MS } from "../gpu/pacer.ts";
-import type { ResolvedSampling } from "./sampling.ts";
-import type { Batch, Sequence } from "../model/sequence.ts";
+import type { Batch } from "../model/batch.ts";
+import type { Decoding } from "../model/decoding.ts";
 
 /** Why a generation ended: a stop token or stop string, or the limit on tokens. */
 export type FinishReason = "stop" | "length";
@@ -15,8 +15,6 @@ const MOST_STEPS = 64;
 
 /** What the loop needs to know. */
 export interface TokenLoop {
-  /** How tokens are selected. */
-  readonly sampling: ResolvedSampling;
   /** Most tokens to generate. */
   readonly maxTokens: number;
   /** Ids that end the generation; they are not yielded. */
@@ -28,23 +26,22 @@ export interface TokenLoop {
 }
 
 /**
- * Generates tokens after those of a sequence.
+ * Generates the tokens that a decoding selects.
  *
  * The next batch is submitted as soon as this one has run and before its ids are looked at, so that the GPU works
  * while the host decodes and the caller prints. What is selected past a stop is discarded.
  *
- * @param sequence At least one token long; `accept` what is yielded to keep it.
  * @returns Yields one id at a time; returns why it ended.
  */
-export async function* generateTokens(sequence: Sequence, loop: TokenLoop): AsyncGenerator<number, FinishReason> {
-  const { sampling, stopIds, signal } = loop;
-  const limit = Math.min(loop.maxTokens, sequence.room);
-  if (limit <= 0) return "length";
+export async function* generateTokens(decoding: Decoding, loop: TokenLoop): AsyncGenerator<number, FinishReason> {
+  const { stopIds, signal } = loop;
+  const limit = Math.min(loop.maxTokens, decoding.room);
   const pacer = new Pacer(loop.firstSteps / SUBMIT_MS);
   let asked = 1;
   let batch: Batch | undefined;
   try {
-    batch = await sequence.begin(sampling, Math.min(limit, 256), signal);
+    if (limit <= 0) return "length";
+    batch = await decoding.begin(Math.min(limit, 256));
     while (batch !== undefined) {
       const { count, submittedAt, tokens }: Batch = batch;
       const called = performance.now();
@@ -57,7 +54,7 @@ export async function* generateTokens(sequence: Sequence, loop: TokenLoop): Asyn
       const waited = arrived - called > 2;
       const measured = asked > 1;
       const next: number = Math.min(limit - asked, Math.max(1, Math.floor(pacer.budget)), MOST_STEPS);
-      if (next > 0 && signal?.aborted !== true) batch = await sequence.advance(next);
+      if (next > 0 && signal?.aborted !== true) batch = await decoding.advance(next);
       asked += batch?.count ?? 0;
       const ids = await arriving;
       if (!waited) arrived = performance.now();
@@ -72,6 +69,6 @@ export async function* generateTokens(sequence: Sequence, loop: TokenLoop): Asyn
     return "length";
   } finally {
     batch?.discard();
-    sequence.end();
+    decoding.end();
   }
 }

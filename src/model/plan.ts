@@ -8,6 +8,7 @@ import type { ModelConfig } from "./config.ts";
 import type { KvFormat } from "../kernels/kv_formats.ts";
 import { kvCacheBytes, maxKvCapacity } from "./kv_cache.ts";
 import { ropeTableBytes } from "./rope_table.ts";
+import { decodingBytes } from "./decoding.ts";
 import { sequenceBytes } from "./sequence.ts";
 import { largestScratchBytes, scratchBytes } from "./scratch.ts";
 
@@ -61,7 +62,7 @@ export function planMemory(config: ModelConfig, input: PlanInput): MemoryPlan {
   const { weights, weightsBytes, kvCache, contextLength, prefillChunk, maxTensorBytes, memoryLimit } = input;
   const kvBytes = kvCacheBytes(config, kvCache, contextLength);
   const scratch = scratchBytes(config, prefillChunk, contextLength) + ropeTableBytes(config, contextLength) +
-    sequenceBytes(config.vocabSize);
+    sequenceBytes() + decodingBytes(config.vocabSize);
   const totalBytes = weightsBytes + kvBytes + scratch;
   let fits: boolean | null = true;
   let note = "";

@@ -1,8 +1,9 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { generateTokens, type TokenLoop } from "../../src/generate/generate.ts";
-import type { Batch, Sequence } from "../../src/model/sequence.ts";
+import type { Batch } from "../../src/model/batch.ts";
+import type { Decoding } from "../../src/model/decoding.ts";
 
-/** A sequence that selects the ids 1, 2, 3, ... and notes what the loop asks of it. */
+/** A decoding that selects the ids 1, 2, 3, ... and notes what the loop asks of it. */
 class Counting {
   readonly asked: number[] = [];
   ended = 0;
@@ -46,8 +47,8 @@ class Counting {
 }
 
 function run(counting: Counting, loop: Partial<TokenLoop>) {
-  const defaults = { sampling: {} as TokenLoop["sampling"], maxTokens: 10, stopIds: new Set<number>(), firstSteps: 4 };
-  return generateTokens(counting as unknown as Sequence, { ...defaults, ...loop });
+  const defaults = { maxTokens: 10, stopIds: new Set<number>(), firstSteps: 4 };
+  return generateTokens(counting as unknown as Decoding, { ...defaults, ...loop });
 }
 
 async function drain<T, R>(generator: AsyncGenerator<T, R>): Promise<[T[], R]> {
@@ -98,7 +99,7 @@ Deno.test("generateTokens() throws an abort's reason and submits nothing after i
   assertEquals(counting.ended, 1);
 });
 
-Deno.test("generateTokens() ends the sequence when its reader leaves", async () => {
+Deno.test("generateTokens() ends the decoding when its reader leaves", async () => {
   const counting = new Counting();
   for await (const id of run(counting, { maxTokens: 1000 })) if (id === 3) break;
   assertEquals([counting.ended, counting.inFlight], [1, 0]);
