@@ -15,7 +15,17 @@ const REPEATS = 16;
 /** Vocabularies of Llama-2, SmolLM2 and Llama-3. */
 const VOCABULARIES = [32000, 49152, 128256];
 
-const PLAIN: ResolvedSampling = { repetitionPenalty: 1, temperature: 1, topK: 0, topP: 1, minP: 0, seed: 1 };
+const PLAIN: ResolvedSampling = {
+  logitBias: [],
+  repetitionPenalty: 1,
+  presencePenalty: 0,
+  frequencyPenalty: 0,
+  temperature: 1,
+  topK: 0,
+  topP: 1,
+  minP: 0,
+  seed: 1,
+};
 
 const SELECTIONS: Readonly<Record<string, ResolvedSampling>> = {
   "greedy": { ...PLAIN, temperature: 0 },

@@ -1,6 +1,6 @@
 // Takes the best of the candidates as the next token and moves the sequence on by one step.
 //
-//   id = argmax(partials); token[0] = id; ring[count mod capacity] = id; seen gets bit id
+//   id = argmax(partials); token[0] = id; ring[count mod capacity] = id; counts[id] += 1
 //   position += n_tokens; count += 1; done = 1 if id is a stop id
 //
 // A sequence that is done stays as it is, so that steps submitted too far ahead do no harm. Where a logit was not
@@ -21,7 +21,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> state: array<u32>;  // (8): position, done, count
 @group(0) @binding(3) var<storage, read_write> token: array<u32>;  // (1)
 @group(0) @binding(4) var<storage, read_write> ring: array<u32>;  // (ring_capacity)
-@group(0) @binding(5) var<storage, read_write> seen: array<u32>;  // (vocab_size / 32) of 32 bits, id 0 lowest
+@group(0) @binding(5) var<storage, read_write> counts: array<u32>;  // (vocab_size)
 @group(0) @binding(6) var<uniform> params: Params;
 
 var<workgroup> largest_key: atomic<u32>;
@@ -60,7 +60,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
   }
   token[0] = best_id;
   ring[state[2] % params.ring_capacity] = best_id;
-  seen[best_id / 32u] |= 1u << (best_id % 32u);
+  counts[best_id] += 1u;
   state[0] += params.n_tokens;
   state[1] = atomicLoad(&is_stop);
   state[2] += 1u;

@@ -146,7 +146,7 @@ export class Session {
   }
 
   #generate(options: GenerateOptions, onEnd: () => void): Generation {
-    const sampling = resolveSampling(options);
+    const sampling = resolveSampling(options, this.#runtime.config.vocabSize);
     const { maxTokens, stop } = resolveStop(options);
     if (this.length === 0) {
       throw new RangeError("Cannot generate from an empty prompt: give it at least one token");

@@ -3,13 +3,14 @@
  *
  * @module
  */
+import { MAX_BIASES } from "../kernels/penalize.ts";
 import type { ResolvedSampling } from "../kernels/sample.ts";
 
 export type { ResolvedSampling };
 
 /**
  * Choice of the next token. Selection is greedy unless one of `temperature`, `topK`, `topP`, `minP` or `seed` is
- * given. The order is: repetition penalty, temperature, `topK`, `topP`, `minP`, then a draw in proportion to what is
+ * given. The order is: bias, penalties, temperature, `topK`, `topP`, `minP`, then a draw in proportion to what is
  * left; among equal logits the lower token id comes first.
  */
 export interface SamplingOptions {
@@ -29,6 +30,15 @@ export interface SamplingOptions {
    * 2019) and transformers do; from 0.01 to 100. Default 1, which changes nothing.
    */
   readonly repetitionPenalty?: number;
+  /**
+   * Taken from the logits of tokens that the generation has made, however often; from -2 to 2, as the OpenAI API has
+   * it. Default 0.
+   */
+  readonly presencePenalty?: number;
+  /** Taken from the logits of tokens that the generation has made, for each time; from -2 to 2. Default 0. */
+  readonly frequencyPenalty?: number;
+  /** Added to the logits of tokens, by id; each from -100, which all but bans one, to 100. At most 1024. Default none. */
+  readonly logitBias?: Readonly<Record<number, number>>;
   /** Makes a run repeatable: the same seed draws the same tokens. A safe integer from 0. Default: a random one. */
   readonly seed?: number;
 }
@@ -37,12 +47,13 @@ export interface SamplingOptions {
  * Checks options and fills in their defaults.
  *
  * @param options What the caller asked for.
+ * @param vocabSize Token ids of a bias must be below it. Default: any are taken.
  * @returns What the kernels get; `temperature` 0 is greedy.
  * @throws {TypeError} If an option is not a number.
  * @throws {RangeError} If an option is NaN or out of its range.
  */
-export function resolveSampling(options: SamplingOptions = {}): ResolvedSampling {
-  const { temperature, topK, topP, minP, repetitionPenalty, seed } = options;
+export function resolveSampling(options: SamplingOptions = {}, vocabSize: number = 2 ** 32): ResolvedSampling {
+  const { temperature, topK, topP, minP, repetitionPenalty, presencePenalty, frequencyPenalty, seed } = options;
   check(
     "temperature",
     temperature,
@@ -58,6 +69,8 @@ export function resolveSampling(options: SamplingOptions = {}): ResolvedSampling
   check("topP", topP, "over 0 and at most 1", (value) => value > 0 && value <= 1);
   check("minP", minP, "from 0 to 1", (value) => value >= 0 && value <= 1);
   check("repetitionPenalty", repetitionPenalty, "from 0.01 to 100", (value) => value >= 0.01 && value <= 100);
+  check("presencePenalty", presencePenalty, "from -2 to 2", (value) => Math.abs(value) <= 2);
+  check("frequencyPenalty", frequencyPenalty, "from -2 to 2", (value) => Math.abs(value) <= 2);
   check(
     "seed",
     seed,
@@ -66,13 +79,34 @@ export function resolveSampling(options: SamplingOptions = {}): ResolvedSampling
   );
   const isAsked = [topK, topP, minP, seed].some((value) => value !== undefined);
   return {
+    logitBias: biasesOf(options.logitBias, vocabSize),
     repetitionPenalty: repetitionPenalty ?? 1,
+    presencePenalty: presencePenalty ?? 0,
+    frequencyPenalty: frequencyPenalty ?? 0,
     temperature: temperature ?? (isAsked ? 1 : 0),
     topK: topK ?? 0,
     topP: topP ?? 1,
     minP: minP ?? 0,
     seed: seed ?? crypto.getRandomValues(new Uint32Array(1))[0]!,
   };
+}
+
+function biasesOf(logitBias: unknown, vocabSize: number): [id: number, bias: number][] {
+  if (logitBias === undefined) return [];
+  if (typeof logitBias !== "object" || logitBias === null || Array.isArray(logitBias)) {
+    throw new TypeError(`logitBias must be an object of token ids and numbers, got ${typeof logitBias}`);
+  }
+  const entries = Object.entries(logitBias);
+  if (entries.length > MAX_BIASES) {
+    throw new RangeError(`logitBias must have at most ${MAX_BIASES} entries, got ${entries.length}`);
+  }
+  return entries.map(([key, bias]) => {
+    if (!/^(0|[1-9]\d{0,9})$/.test(key) || Number(key) >= vocabSize) {
+      throw new RangeError(`logitBias must have token ids from 0 to ${vocabSize - 1} as keys, got ${quote(key)}`);
+    }
+    check(`logitBias[${key}]`, bias ?? null, "from -100 to 100", (value) => Math.abs(value) <= 100);
+    return [Number(key), bias];
+  });
 }
 
 function check(name: string, value: unknown, wanted: string, isValid: (value: number) => boolean): void {

@@ -7,6 +7,7 @@ import { defineKernel, type Kernel } from "../gpu/kernel.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import * as wgsl from "../../wgsl/mod.ts";
+import type { Penalties } from "./penalize.ts";
 
 /** Logits that one workgroup of `sample_mass.wgsl` looks at. */
 const SPAN = 4096;
@@ -57,10 +58,11 @@ const sampleKernel: Kernel<
   cost: () => 2e6,
 });
 
-/** How a token is selected, with every choice made. The filters apply in the order in which they stand here. */
-export interface ResolvedSampling {
-  /** Divides positive logits of tokens in prompt and output, multiplies negative ones; 1 changes nothing. */
-  readonly repetitionPenalty: number;
+/**
+ * How a token is selected, with every choice made. Penalties come first, then the filters in the order in which they
+ * stand here.
+ */
+export interface ResolvedSampling extends Penalties {
   /** Divides the logits; 0 takes the largest logit, and then the rest of this list does not count. */
   readonly temperature: number;
   /** Keeps this many tokens; 0 keeps all. */
@@ -71,6 +73,8 @@ export interface ResolvedSampling {
   readonly minP: number;
   /** Seed of the random numbers, a safe integer from 0. */
   readonly seed: number;
+  /** Likeliest tokens whose log-probabilities are told beside each selected one's. Default: none are, nor its own. */
+  readonly topLogprobs?: number;
 }
 
 /** Shapes of the u32 tensors that sampling works in. */

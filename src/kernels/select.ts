@@ -9,7 +9,9 @@ import { defineKernel, type Kernel } from "../gpu/kernel.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import { byteLengthOf, type Tensor } from "../gpu/tensor.ts";
 import * as wgsl from "../../wgsl/mod.ts";
+import { MAX_BIASES, penalize } from "./penalize.ts";
 import { type ResolvedSampling, sample, type SampleShapes, sampleShapes } from "./sample.ts";
+import { measureLogits, type TopLogprobs, writeTopLogprobs } from "./top_logprobs.ts";
 
 export type { ResolvedSampling };
 
@@ -32,18 +34,8 @@ const argmaxKernel: Kernel<"logits" | "partials", "vocab_size"> = defineKernel({
   cost: ({ vocab_size }) => 4 * vocab_size,
 });
 
-const penalizeKernel: Kernel<"seen" | "logits", "vocab_size" | "penalty"> = defineKernel({
-  name: "penalize",
-  source: [wgsl.shared_order, wgsl.penalize],
-  constants: [],
-  bindings: { seen: "read", logits: "read_write" },
-  params: { vocab_size: "u32", penalty: "f32" },
-  workgroups: ({ vocab_size }) => [Math.ceil(vocab_size / 2048)],
-  cost: ({ vocab_size }) => vocab_size,
-});
-
 const advanceKernel: Kernel<
-  "partials" | "stop_ids" | "state" | "token" | "ring" | "seen",
+  "partials" | "stop_ids" | "state" | "token" | "ring" | "counts",
   "n_partials" | "n_stop_ids" | "ring_capacity" | "n_tokens"
 > = defineKernel({
   name: "advance",
@@ -55,7 +47,7 @@ const advanceKernel: Kernel<
     state: "read_write",
     token: "read_write",
     ring: "read_write",
-    seen: "read_write",
+    counts: "read_write",
   },
   params: { n_partials: "u32", n_stop_ids: "u32", ring_capacity: "u32", n_tokens: "u32" },
   workgroups: () => [1],
@@ -71,10 +63,12 @@ export interface Selection extends Readonly<Record<keyof SampleShapes, Tensor>> 
   /** Selected ids, number c of a generation at c mod capacity: (ringCapacity) u32. */
   readonly ring: Tensor;
   /**
-   * One bit a token id, id 0 in the lowest bit of the first word: (ceil(vocabSize / 32)) u32. The host sets those of
-   * the prompt before a generation with a repetition penalty, `select` those of the output.
+   * Times that each token is in the output, which `select` counts: (vocabSize) u32. Before a generation with a penalty
+   * the host clears it and marks those of the prompt by `IN_PROMPT`.
    */
-  readonly seen: Tensor;
+  readonly counts: Tensor;
+  /** Biases of the generation, as `biasEntries` makes them: (MAX_BIASES, 2) u32. */
+  readonly biases: Tensor;
   /** Ids that end a generation; `setStopIds` fills it: (MAX_STOP_IDS) u32. */
   readonly stopIds: Tensor;
   /** Best (key, id) of each stretch of the vocabulary: (ceil(vocabSize / 4096), 2) u32. */
@@ -86,7 +80,8 @@ export interface Selection extends Readonly<Record<keyof SampleShapes, Tensor>> 
 function selectionShapes(vocabSize: number, ringCapacity: number) {
   return {
     ring: [ringCapacity],
-    seen: [Math.ceil(vocabSize / 32)],
+    counts: [vocabSize],
+    biases: [MAX_BIASES, 2],
     stopIds: [MAX_STOP_IDS],
     partials: [Math.ceil(vocabSize / SPAN), 2],
     ...sampleShapes(vocabSize),
@@ -133,7 +128,7 @@ export function setStopIds(gpu: Gpu, selection: Selection, ids: readonly number[
 
 /** Operands of `select`. */
 export interface Select {
-  /** Logits of the last token: (vocabSize) f32. A repetition penalty changes them in place. */
+  /** Logits of the last token: (vocabSize) f32. Penalties and biases change them in place. */
   readonly logits: Tensor;
   /** State of the sequence: (8) u32 of position, done, count; the rest is not touched. */
   readonly state: Tensor;
@@ -147,6 +142,8 @@ export interface Select {
   readonly nTokens?: number;
   /** How to select. Default greedy. */
   readonly sampling?: ResolvedSampling;
+  /** Where the token's log-probability goes, and those of the likeliest. Default nowhere. */
+  readonly logprobs?: TopLogprobs;
 }
 
 /**
@@ -156,22 +153,18 @@ export interface Select {
  */
 export function select(
   recorder: Recorder,
-  { logits, state, token, selection, nStopIds, nTokens = 1, sampling }: Select,
+  { logits, state, token, selection, nStopIds, nTokens = 1, sampling, logprobs }: Select,
 ): void {
-  const { vocabSize, ringCapacity, partials, drawn, ring, seen, stopIds } = selection;
+  const { vocabSize, ringCapacity, partials, drawn, ring, counts, biases, stopIds } = selection;
   const nPartials = Math.ceil(vocabSize / SPAN);
-  if (sampling !== undefined && sampling.repetitionPenalty !== 1) {
-    recorder.dispatch(penalizeKernel, { seen, logits }, {
-      vocab_size: vocabSize,
-      penalty: sampling.repetitionPenalty,
-    }, {});
-  }
+  if (logprobs !== undefined) measureLogits(recorder, logprobs, logits, vocabSize);
+  if (sampling !== undefined) penalize(recorder, { logits, counts, biases, vocabSize, penalties: sampling });
   recorder.dispatch(argmaxKernel, { logits, partials }, { vocab_size: vocabSize }, {});
   const isSampled = sampling !== undefined && sampling.temperature > 0;
   if (isSampled) sample(recorder, { ...selection, logits, state, nPartials, sampling });
   recorder.dispatch(
     advanceKernel,
-    { partials: isSampled ? drawn : partials, stop_ids: stopIds, state, token, ring, seen },
+    { partials: isSampled ? drawn : partials, stop_ids: stopIds, state, token, ring, counts },
     {
       n_partials: isSampled ? 1 : nPartials,
       n_stop_ids: nStopIds,
@@ -180,4 +173,5 @@ export function select(
     },
     {},
   );
+  if (logprobs !== undefined) writeTopLogprobs(recorder, logprobs, { token, state, vocabSize });
 }

@@ -5,7 +5,16 @@ import { resolveSampling, type SamplingOptions } from "../../src/generate/sampli
 Deno.test("resolveSampling() is greedy unless sampling is asked for", () => {
   const { seed, ...greedy } = resolveSampling();
   assert(Number.isSafeInteger(seed) && seed >= 0);
-  assertEquals(greedy, { repetitionPenalty: 1, temperature: 0, topK: 0, topP: 1, minP: 0 });
+  assertEquals(greedy, {
+    logitBias: [],
+    repetitionPenalty: 1,
+    presencePenalty: 0,
+    frequencyPenalty: 0,
+    temperature: 0,
+    topK: 0,
+    topP: 1,
+    minP: 0,
+  });
   assertEquals(resolveSampling({ repetitionPenalty: 1.2 }).temperature, 0);
   for (const options of [{ topK: 5 }, { topP: 0.5 }, { minP: 0.1 }, { seed: 0 }]) {
     assertEquals(resolveSampling(options).temperature, 1);
@@ -16,13 +25,16 @@ Deno.test("resolveSampling() is greedy unless sampling is asked for", () => {
 Deno.test("resolveSampling() passes on what it is given", () => {
   const sampling = {
     repetitionPenalty: 1.1,
+    presencePenalty: 0.5,
+    frequencyPenalty: -0.5,
     temperature: 0.7,
     topK: 40,
     topP: 0.95,
     minP: 0.05,
     seed: Number.MAX_SAFE_INTEGER,
   };
-  assertEquals(resolveSampling(sampling), sampling);
+  assertEquals(resolveSampling(sampling), { ...sampling, logitBias: [] });
+  assertEquals(resolveSampling({ logitBias: { 7: -100, 0: 0.5 } }).logitBias, [[0, 0.5], [7, -100]]);
 });
 
 Deno.test("resolveSampling() draws another seed each time", () => {
@@ -30,12 +42,29 @@ Deno.test("resolveSampling() draws another seed each time", () => {
   assert(seeds.size > 15);
 });
 
-const RANGES: readonly [keyof SamplingOptions, readonly number[], readonly number[]][] = [
+Deno.test("resolveSampling() takes biases of ids in the vocabulary only", () => {
+  const biases = (logitBias: unknown) => () => resolveSampling({ logitBias } as SamplingOptions, 100);
+  assertThrows(biases({ 100: 1 }), RangeError, 'token ids from 0 to 99 as keys, got "100"');
+  for (const key of ["-1", "1.5", "1e1", "x", "", "01", "9".repeat(99)]) {
+    assertThrows(biases({ [key]: 1 }), RangeError, "as keys, got ");
+  }
+  for (const bias of [100.5, -101, NaN, Infinity]) {
+    assertThrows(biases({ 3: bias }), RangeError, `logitBias[3] must be from -100 to 100, got ${bias}`);
+  }
+  for (const bias of ["1", null, {}]) assertThrows(biases({ 3: bias }), TypeError, "logitBias[3] must be a number");
+  for (const other of [[1], "x", 5, null]) assertThrows(biases(other), TypeError, "logitBias must be an object");
+  const many = Object.fromEntries(Array.from({ length: 1025 }, (_, id) => [id, 1]));
+  assertThrows(() => resolveSampling({ logitBias: many }), RangeError, "at most 1024 entries, got 1025");
+});
+
+const RANGES: readonly [Exclude<keyof SamplingOptions, "logitBias">, readonly number[], readonly number[]][] = [
   ["temperature", [0, 1e-4, 0.7, 100], [-1, -1e-9, 1e-5, 100.1, 1e300]],
   ["topK", [1, 40, 1e6, Number.MAX_SAFE_INTEGER], [0, -1, 0.5, 1.5, 2 ** 53, 1e300]],
   ["topP", [1e-12, 0.5, 1], [0, -0.1, 1.0000001, 95]],
   ["minP", [0, 0.05, 1], [-0.1, 1.1, 1e300]],
   ["repetitionPenalty", [0.01, 1, 1.2, 100], [0, -1, 0.009, 101, 1e300]],
+  ["presencePenalty", [-2, 0, 2], [-2.1, 2.1, 1e300]],
+  ["frequencyPenalty", [-2, 0, 2], [-2.1, 2.1, 1e300]],
   ["seed", [0, 1, 2 ** 32, Number.MAX_SAFE_INTEGER], [-1, 0.5, 2 ** 53, 1e300]],
 ];
 
@@ -76,7 +105,10 @@ Deno.test("resolveSampling() either throws or returns numbers that the kernels c
         assert(error instanceof RangeError || error instanceof TypeError);
         return;
       }
-      for (const value of Object.values(sampling)) assert(Number.isFinite(value) && value >= 0);
+      const { logitBias, presencePenalty, frequencyPenalty, ...positive } = sampling;
+      assertEquals(logitBias, []);
+      for (const value of [presencePenalty, frequencyPenalty]) assert(Math.abs(value) <= 2);
+      for (const value of Object.values(positive)) assert(Number.isFinite(value) && value >= 0);
     },
   ));
 });

@@ -1,14 +1,36 @@
-/** Logits after CTRL's repetition penalty on the tokens of `seen`. */
-export function penalize(logits: ArrayLike<number>, seen: ReadonlySet<number>, penalty: number): Float64Array {
-  return Float64Array.from(
-    logits,
-    (logit, id) => !seen.has(id) ? logit : logit > 0 ? logit / penalty : logit * penalty,
-  );
+/** What the penalties look at, and what they take. */
+export interface PenaltyCase {
+  /** Tokens of the prompt. */
+  readonly prompt: Iterable<number>;
+  /** Tokens of the output, each as often as it is there. */
+  readonly output: readonly number[];
+  /** Penalty of CTRL. */
+  readonly repetition: number;
+  /** Penalty for being in the output. */
+  readonly presence: number;
+  /** Penalty for each time in the output. */
+  readonly frequency: number;
 }
 
-/** A word for each 32 token ids, with a bit set for each id of `tokens`; id 0 is the lowest bit of the first word. */
-export function seenWords(tokens: Iterable<number>, vocabSize: number): Uint32Array<ArrayBuffer> {
-  const words = new Uint32Array(Math.ceil(vocabSize / 32));
-  for (const id of tokens) words[Math.floor(id / 32)]! |= 1 << id % 32;
-  return words;
+/** Logits after CTRL's repetition penalty and the OpenAI API's presence and frequency penalties. */
+export function penalize(logits: ArrayLike<number>, penalties: PenaltyCase): Float64Array {
+  const { output, repetition, presence, frequency } = penalties;
+  const seen = new Set([...penalties.prompt, ...output]);
+  const times = new Map<number, number>();
+  for (const id of output) times.set(id, (times.get(id) ?? 0) + 1);
+  return Float64Array.from(logits, (logit, id) => {
+    const repeated = !seen.has(id) ? logit : logit > 0 ? logit / repetition : logit * repetition;
+    const count = times.get(id) ?? 0;
+    return repeated - (count > 0 ? presence : 0) - frequency * count;
+  });
+}
+
+/** Logits with a bias on some. */
+export function addBias(
+  logits: ArrayLike<number>,
+  biases: Iterable<readonly [id: number, bias: number]>,
+): Float64Array {
+  const out = Float64Array.from(logits);
+  for (const [id, bias] of biases) out[id]! += bias;
+  return out;
 }

@@ -10,7 +10,17 @@ import { createSelection, select } from "../../src/kernels/select.ts";
 import { gpu, random, upload } from "./fixture.ts";
 
 /** Draws from the whole vocabulary with its own probabilities. */
-export const PLAIN: ResolvedSampling = { repetitionPenalty: 1, temperature: 1, topK: 0, topP: 1, minP: 0, seed: 0 };
+export const PLAIN: ResolvedSampling = {
+  logitBias: [],
+  repetitionPenalty: 1,
+  presencePenalty: 0,
+  frequencyPenalty: 0,
+  temperature: 1,
+  topK: 0,
+  topP: 1,
+  minP: 0,
+  seed: 0,
+};
 
 /** Normally distributed values, as logits roughly are. */
 export function normals(length: number, seed: number, scale: number): Float32Array<ArrayBuffer> {
