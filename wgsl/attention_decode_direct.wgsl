@@ -7,15 +7,16 @@
 // 8 lanes: for the scores a lane is a key, for the output it is a quad of the head. What all lanes need is broadcast
 // from the lane that loaded it, because such an adapter makes 8 loads of a load from one address.
 //
-// Grid: x = KV heads times GROUP_SIZE / HEADS, y = splits of SPLIT keys. The host sizes y by a bound of the length; the
-// real length is read from state, and splits past it end at once.
+// Grid: x = KV heads times GROUP_SIZE / HEADS, y = splits of SPLIT keys, from the one that holds the window's first key.
+// The host sizes y by a bound of the length; the real length is read from state, and splits past it end at once.
+// Where keys of the window may lie past the ring's end, capacity is a multiple of 8, so that a tile is one run of rows.
 // Prelude: SPLIT, HEADS, GROUP_SIZE (n_heads / n_kv_heads), N_HEADS, HEAD_DIM4 (head_dim / 4), PARTS
 // (ceil(HEAD_DIM4 / 8)), SCALE_PAIRS (ceil(head_dim / 64)).
 // Joined after a kv_read_* file of formats/, which binds k and v, and shared/online_softmax.wgsl.
 
 struct Params {
   n_splits: u32,  // for the host: the real number follows from state
-  capacity: u32,  // tokens that the cache has room for
+  capacity: u32,  // rows of the cache, a ring: position p is in row p mod capacity
   scale: f32,  // of the scores, times log2(e)
   window: u32,  // keys that a token sees, its own included
 }
@@ -35,8 +36,9 @@ fn max_of_lanes(value: f32) -> f32 {
 
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let begin = group.y * SPLIT;
   let kv_len = state[0] + 1u;
+  let oldest = max(kv_len, params.window) - params.window;
+  let begin = (oldest / SPLIT + group.y) * SPLIT;
   if (begin >= kv_len) {
     return;
   }
@@ -55,10 +57,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
   }
 
-  let oldest = max(kv_len, params.window) - params.window;
-  for (var tile = max(begin, oldest / 8u * 8u); tile < end; tile += 8u) {
+  let first_tile = max(begin, oldest / 8u * 8u);
+  var lap = first_tile / params.capacity * params.capacity;  // position in row 0
+  for (var tile = first_tile; tile < end; tile += 8u) {
+    lap += select(0u, params.capacity, tile - lap >= params.capacity);
+    let tile_row = kv_row + tile - lap;
+    let last = end - 1u - tile;
     // Keys past the last one may never have been written: the last one stands in, and the mask drops it.
-    let key = kv_row + min(tile + lane, end - 1u);
+    let key = tile_row + min(lane, last);
     var scales: array<array<vec2f, SCALE_PAIRS>, 2>;  // of the lane's key, and of its value
     for (var i = 0; i < SCALE_PAIRS; i++) { // @unroll
       scales[0][i] = key_scales(key, i);
@@ -90,7 +96,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       }
     }
     for (var i = 0; i < 8; i++) { // @unroll
-      let row = (kv_row + min(tile + i, end - 1u)) * HEAD_DIM4;
+      let row = (tile_row + min(i, last)) * HEAD_DIM4;
       for (var j = 0; j < PARTS; j++) { // @unroll
         let scale = subgroupBroadcast(scales[1][j / 2u][j % 2u], i);
         let value = value_quad(row, min(lane + 8u * j, HEAD_DIM4 - 1u), scale);

@@ -7,15 +7,16 @@
 // keys at a time, so that neighbours read neighbouring quads. Output: an invocation owns one quad of the head and every
 // STRIPS-th key.
 //
-// Grid: x = KV heads times GROUP_SIZE / HEADS, y = splits of SPLIT keys. The host sizes y by a bound of the length; the
-// real length is read from state, and splits past it end at once.
+// Grid: x = KV heads times GROUP_SIZE / HEADS, y = splits of SPLIT keys, from the one that holds the window's first key.
+// The host sizes y by a bound of the length; the real length is read from state, and splits past it end at once.
+// Where keys of the window may lie past the ring's end, capacity is a multiple of 32 and at least STRIPS.
 // Prelude: SPLIT (a multiple of 32), HEADS (at most 4), GROUP_SIZE (n_heads / n_kv_heads), N_HEADS, HEAD_DIM4
-// (head_dim / 4), PARTS (ceil(HEAD_DIM4 / 8)), STRIPS (floor(256 / HEAD_DIM4)).
+// (head_dim / 4), PARTS (ceil(HEAD_DIM4 / 8)), STRIPS (floor(256 / HEAD_DIM4), at most 64).
 // Joined after a kv_read_* file of formats/, which binds k and v, and shared/online_softmax.wgsl.
 
 struct Params {
   n_splits: u32,  // for the host: the real number follows from state
-  capacity: u32,  // tokens that the cache has room for
+  capacity: u32,  // rows of the cache, a ring: position p is in row p mod capacity
   scale: f32,  // of the scores, times log2(e)
   window: u32,  // keys that a token sees, its own included
 }
@@ -36,14 +37,17 @@ var<workgroup> strips: array<vec4f, 256>;  // (STRIPS, head_dim): output of one 
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let begin = group.y * SPLIT;
   let kv_len = state[0] + 1u;
+  let oldest = max(kv_len, params.window) - params.window;
+  let begin = (oldest / SPLIT + group.y) * SPLIT;
   if (begin >= kv_len) {
     return;
   }
   let count = min(SPLIT, kv_len - begin);
   let first_head = group.x * HEADS;
-  let kv_row = first_head / GROUP_SIZE * params.capacity + begin;
+  let unseen = max(oldest, begin) - begin;  // keys before the window
+  let kv_row = first_head / GROUP_SIZE * params.capacity;
+  let first_slot = begin % params.capacity;
   let part = lane % 8u;
   let slot = lane / 8u;
 
@@ -61,14 +65,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let own_key = lane % KEYS;
 
   var highest = LOWEST;
+  var lap = 0u;  // rows that the ring has gone round since row 0 of it
   for (var first = 0u; first < SPLIT; first += KEYS) {
     // Keys past the last one may never have been written: the last one stands in, and the mask drops it.
-    let row = kv_row + min(first + slot, count - 1u);
+    lap += select(0u, params.capacity, first_slot + first - lap >= params.capacity);
+    let row = kv_row + first_slot + min(first + slot, count - 1u) - lap;
     var sum: array<f32, HEADS>;
     for (var h = 0; h < HEADS; h++) { // @unroll
       sum[h] = 0.0;  // naga does not clear a variable that a loop declares again
     }
-    if (first < count) {
+    if (first < count && first + KEYS > unseen) {
       for (var j = 0; j < PARTS; j++) { // @unroll
         let scale = key_scales(row, j / 2u)[j % 2u];
         let key = key_quad(row * HEAD_DIM4, min(part + 8u * j, HEAD_DIM4 - 1u), scale);
@@ -86,7 +92,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       for (var i = 0; i < 8; i++) { // @unroll
         score += dots[(own_head * 8u + i) * PITCH + own_key];
       }
-      score = select(LOWEST, score, first + own_key < count && begin + first + own_key + params.window >= kv_len);
+      score = select(LOWEST, score, first + own_key < count && first + own_key >= unseen);
       weights[own_head * SPLIT + first + own_key] = score;
       highest = max(highest, score);
     }
@@ -119,8 +125,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let strip = lane / HEAD_DIM4;
   var acc: array<vec4f, HEADS>;
   if (strip < STRIPS) {
-    for (var i = strip; i < count; i += STRIPS) {
-      let row = kv_row + i;
+    let first = unseen / STRIPS * STRIPS + strip;
+    lap = (first_slot + first) / params.capacity * params.capacity;
+    for (var i = first; i < count; i += STRIPS) {
+      lap += select(0u, params.capacity, first_slot + i - lap >= params.capacity);
+      let row = kv_row + first_slot + i - lap;
       let value = value_quad(row * HEAD_DIM4, d, value_scales(row, d / 16u)[d / 8u % 2u]);
       for (var h = 0; h < HEADS; h++) { // @unroll
         acc[h] += weights[h * SPLIT + i] * value;

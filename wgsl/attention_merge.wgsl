@@ -3,13 +3,14 @@
 //   out[h] = sum_s 2^(max_s - max) partial_out_s / sum_s 2^(max_s - max) partial_sum_s,   max = max_s max_s
 //
 // Grid: one workgroup of WORKGROUP invocations a query head. An invocation owns one quad of the head and every STRIPS-th
-// split; then the strips are put together in the same way. Splits past the length that state tells are not read, so that
-// the result does not depend on how many the host made room for.
+// split; then the strips are put together in the same way. Only splits that hold keys of the window are there, and those
+// past the length that state tells are not read, so that the result does not depend on how many the host made room for.
 // Prelude: WORKGROUP (at least STRIPS * HEAD_DIM4), STRIPS, SPLIT (keys of a split), N_HEADS, HEAD_DIM4 (head_dim / 4).
 // Joined after shared/online_softmax.wgsl.
 
 struct Params {
   n_splits: u32,  // for the host: the real number follows from state
+  window: u32,  // keys that a token sees, its own included
 }
 
 @group(0) @binding(0) var<storage, read> partials: array<vec4f>;  // (n_splits, N_HEADS, head_dim + 4): out, max, sum
@@ -23,7 +24,8 @@ var<workgroup> strip_sum: array<f32, WORKGROUP>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let n_splits = state[0] / SPLIT + 1u;
+  let oldest = max(state[0] + 1u, params.window) - params.window;
+  let n_splits = state[0] / SPLIT - oldest / SPLIT + 1u;
   let d = lane % HEAD_DIM4;
   let strip = lane / HEAD_DIM4;
   var acc = vec4f(0.0);

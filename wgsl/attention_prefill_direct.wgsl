@@ -9,7 +9,8 @@
 // such an adapter makes 8 loads of a load from one address, and a broadcast costs it next to nothing.
 //
 // A row's result does not depend on the rows beside it: tiles lie at multiples of 8, and a tile that the row cannot see
-// leaves it unchanged to the bit.
+// leaves it unchanged to the bit. Where keys of the window may lie past the ring's end, capacity is a multiple of 8, so
+// that a tile is one run of rows.
 //
 // Grid: x = blocks of 8 * ROWS rows, y = KV heads. Long chunks take several dispatches, each of some blocks.
 // Prelude: ROWS, GROUP_SIZE (n_heads / n_kv_heads), N_HEADS, HEAD_DIM4 (head_dim / 4), SCALE_PAIRS
@@ -18,7 +19,7 @@
 
 struct Params {
   n_tokens: u32,
-  capacity: u32,  // tokens that the cache has room for
+  capacity: u32,  // rows of the cache, a ring: position p is in row p mod capacity
   scale: f32,  // of the scores, times log2(e)
   first_block: u32,  // of the chunk's blocks of rows
   n_blocks: u32,  // for the host
@@ -66,9 +67,12 @@ fn main(
 
   // Keys that the first row's window has left behind are behind the others' too.
   let oldest = max(position + block * 8u * ROWS / GROUP_SIZE + 1u, params.window) - params.window;
-  for (var tile = oldest / 8u * 8u; tile < kv_len; tile += 8u) {
+  let first_tile = oldest / 8u * 8u;
+  var lap = first_tile / params.capacity * params.capacity;  // position in row 0
+  for (var tile = first_tile; tile < kv_len; tile += 8u) {
+    lap += select(0u, params.capacity, tile - lap >= params.capacity);
     // Keys past the last visible one may never have been written: the last one stands in, and the mask drops it.
-    let key = kv_row + min(tile + lane, kv_len - 1u);
+    let key = kv_row + min(tile + lane, kv_len - 1u) - lap;
     let first_quad = key * HEAD_DIM4;
     var scales: array<array<vec2f, SCALE_PAIRS>, 2>;  // of the key, and of its value
     for (var i = 0; i < SCALE_PAIRS; i++) { // @unroll

@@ -11,7 +11,7 @@
 
 struct Params {
   n_tokens: u32,
-  capacity: u32,  // tokens that the cache has room for
+  capacity: u32,  // rows of the cache, a ring: position p is in row p mod capacity
 }
 
 @group(0) @binding(0) var<storage, read> qkv: array<vec2f>;  // (n_tokens, N_HEADS + 2 N_KV_HEADS, head_dim)
@@ -29,7 +29,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let n_heads = N_HEADS + 2u * N_KV_HEADS;
   let token = id.y;
   let position = state[0] + token;
-  if (head >= n_heads || position >= params.capacity) {
+  if (head >= n_heads) {
     return;
   }
   let rotates = head < N_HEADS + N_KV_HEADS && unit < ROTARY_DIM4;
@@ -50,7 +50,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     q[target_row + second] = b;
     return;
   }
-  let target_row = ((head - N_HEADS) % N_KV_HEADS * params.capacity + position) * 2u * HEAD_DIM4;
+  let slot = (head - N_HEADS) % N_KV_HEADS * params.capacity + position % params.capacity;
+  let target_row = slot * 2u * HEAD_DIM4;
   if (head < N_HEADS + N_KV_HEADS) {
     k[target_row + first] = pack_pair(a);
     k[target_row + second] = pack_pair(b);

@@ -13,7 +13,7 @@
 
 struct Params {
   n_tokens: u32,  // for the host
-  capacity: u32,  // tokens that the cache has room for
+  capacity: u32,  // rows of the cache, a ring: position p is in row p mod capacity
 }
 
 @group(0) @binding(0) var<storage, read> qkv: array<vec2f>;  // (n_tokens, N_HEADS + 2 N_KV_HEADS, head_dim)
@@ -62,9 +62,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let head = group.x;
   let token = group.y;
   let position = state[0] + token;
-  if (position >= params.capacity) {
-    return;
-  }
   let row = (token * (N_HEADS + 2u * N_KV_HEADS) + head) * 2u * HEAD_DIM4;
   let rotates = head < N_HEADS + N_KV_HEADS;
   let turned = vec4f(pair_of(row, 2u * lane, position, rotates), pair_of(row, 2u * lane + 1u, position, rotates));
@@ -109,7 +106,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   codes[lane] = codes_of(in_steps(x, stored_step(bound)), lane);
   workgroupBarrier();
 
-  let slot = (head - N_HEADS) % N_KV_HEADS * params.capacity + position;
+  let slot = (head - N_HEADS) % N_KV_HEADS * params.capacity + position % params.capacity;
   if (lane % QUADS_OF_WORD == 0u) {
     var word = codes[lane];
     if (QUADS_OF_WORD == 2u) {

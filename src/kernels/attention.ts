@@ -27,6 +27,9 @@ const SPLIT = { direct: 128, shared: 256 } as const;
 /** Stands for no window: more keys than a cache holds, with room for sums. */
 const NO_WINDOW = 2 ** 30;
 
+/** Rows that the capacity of a ring is a multiple of: the largest tile of keys, so that no tile crosses the ring's end. */
+export const RING_TILE = 64;
+
 /** Query rows of a workgroup of the shared variant. */
 const SHARED_ROWS = 64;
 
@@ -93,14 +96,14 @@ const decode = {
 
 const merge: Kernel<
   "partials" | "state" | "out",
-  "n_splits",
+  "n_splits" | "window",
   "WORKGROUP" | "STRIPS" | "SPLIT" | "N_HEADS" | "HEAD_DIM4"
 > = defineKernel({
   name: "attention_merge",
   source: [wgsl.shared_online_softmax, wgsl.attention_merge],
   constants: ["WORKGROUP", "STRIPS", "SPLIT", "N_HEADS", "HEAD_DIM4"],
   bindings: { partials: "read", state: "read", out: "read_write" },
-  params: { n_splits: "u32" },
+  params: { n_splits: "u32", window: "u32" },
   workgroups: (_, { N_HEADS }) => [N_HEADS],
   cost: ({ n_splits }, { N_HEADS, HEAD_DIM4 }) => 8 * n_splits * N_HEADS * HEAD_DIM4,
 });
@@ -133,7 +136,10 @@ export interface Attention extends AttentionHeads {
   readonly nTokens: number;
   /** The host's bound on `state[0] + nTokens`. A larger bound costs a little time and changes no result. */
   readonly maxKvLength: number;
-  /** Tokens that the cache has room for. */
+  /**
+   * Rows of the cache for each head: position p is in row p mod capacity. What the chunk sees must be there: all tokens
+   * where there is no window, and with one a multiple of `RING_TILE` rows, at least window + nTokens, unless all fit.
+   */
   readonly capacity: number;
   /** Factor on the scores, usually 1 / sqrt(headDim). */
   readonly scale: number;
@@ -171,7 +177,8 @@ function recordPrefill(recorder: Recorder, variant: Variant, operands: Attention
   const ROWS = headDim <= 128 ? 2 : 1;
   const blockRows = variant === "direct" ? 8 * ROWS : SHARED_ROWS;
   const nBlocks = Math.ceil(nTokens * groupSize / blockRows);
-  const blockCost = blockRows * nKvHeads * pairCost(headDim / 4) * maxKvLength;
+  const window = operands.window ?? NO_WINDOW;
+  const blockCost = blockRows * nKvHeads * pairCost(headDim / 4) * Math.min(maxKvLength, window + nTokens);
   const most = Math.max(1, Math.floor(DISPATCH_COST[variant] / blockCost));
   for (let first_block = 0; first_block < nBlocks; first_block += most) {
     const n_blocks = Math.min(most, nBlocks - first_block);
@@ -180,7 +187,7 @@ function recordPrefill(recorder: Recorder, variant: Variant, operands: Attention
     recorder.dispatch(
       prefill[variant][cacheFormat],
       { q, k, v, state, out },
-      { ...params, kv_len: maxKvLength - nTokens + nSeen, window: operands.window ?? NO_WINDOW },
+      { ...params, kv_len: Math.min(maxKvLength - nTokens, window) + nSeen, window },
       { ...shapeOf(operands), ROWS, PARTS: Math.ceil(headDim / 64), SCALE_PAIRS: scalePairs(headDim) },
     );
   }
@@ -188,19 +195,20 @@ function recordPrefill(recorder: Recorder, variant: Variant, operands: Attention
 
 function recordDecode(recorder: Recorder, variant: Variant, operands: Attention): void {
   const { q, k, v, state, partials, out, maxKvLength, capacity, cacheFormat, nHeads, nKvHeads, headDim } = operands;
-  const n_splits = Math.ceil(maxKvLength / SPLIT[variant]);
+  const window = operands.window ?? NO_WINDOW;
+  const nWindowSplits = Math.ceil((window - 1) / SPLIT[variant]) + 1;
+  const n_splits = Math.min(nWindowSplits, Math.ceil(maxKvLength / SPLIT[variant]));
   const quads = headDim / 4;
   const PARTS = Math.ceil(quads / 8);
   const most = variant === "direct" ? Math.floor(32 / PARTS) : Math.min(4, Math.floor(16 / PARTS));
-  const STRIPS = variant === "direct" ? 1 : Math.floor(256 / quads);
-  const window = operands.window ?? NO_WINDOW;
+  const STRIPS = variant === "direct" ? 1 : Math.min(RING_TILE, Math.floor(256 / quads));
   const params = { n_splits, capacity, scale: operands.scale * Math.LOG2E, window };
   recorder.dispatch(decode[variant][cacheFormat], { q, k, v, state, partials }, params, {
     ...shapeOf(operands),
     ...{ SPLIT: SPLIT[variant], HEADS: headsAtOnce(nHeads / nKvHeads, most), PARTS, STRIPS },
     SCALE_PAIRS: scalePairs(headDim),
   });
-  recorder.dispatch(merge, { partials, state, out }, { n_splits }, {
+  recorder.dispatch(merge, { partials, state, out }, { n_splits, window }, {
     ...{ N_HEADS: nHeads, HEAD_DIM4: quads, SPLIT: SPLIT[variant], STRIPS },
     WORKGROUP: variant === "direct" ? PARTS * 8 : 256,
   });

@@ -41,6 +41,24 @@ function packed(values: Float32Array, format: KvFormat, headDim: number) {
   return format === "f16" ? Float16Array.from(values) : packGroups(format, values, headDim);
 }
 
+/** Rows (nKvHeads, capacity, headDim) as a ring of `ring` rows holds the newest of them; rows not yet there are far off. */
+function inRing(
+  values: Float32Array,
+  { nKvHeads, headDim, capacity, position, nTokens }: AttentionShape,
+  ring: number,
+  seed: number,
+) {
+  const length = position + nTokens;
+  const rows = randomFloats(nKvHeads * ring * headDim, seed + 50, 1000);
+  for (let head = 0; head < nKvHeads; head++) {
+    for (let key = Math.max(0, length - ring); key < length; key++) {
+      const from = (head * capacity + key) * headDim;
+      rows.set(values.subarray(from, from + headDim), (head * ring + key % ring) * headDim);
+    }
+  }
+  return rows;
+}
+
 async function run(
   { q, k, v }: { q: Float32Array<ArrayBuffer>; k: Float32Array; v: Float32Array },
   shape: Case,
@@ -96,6 +114,16 @@ const fewShapes = shapes.filter(([nTokens, , , headDim, position]) =>
   nTokens < 1000 && position > 0 && position < 1000 && [16, 64, 80, 96, 128].includes(headDim)
 );
 
+/** Shapes with a window, and the rows of the ring that holds it: a ring that is gone round many times, once, or never. */
+const windows: readonly (readonly [...Shape, window: number, ring: number])[] = [
+  [1, 9, 3, 64, 700, 300, 320],
+  [1, 3, 3, 16, 1000, 30, 64],
+  [1, 8, 1, 80, 5, 300, 320],
+  [97, 9, 3, 64, 331, 40, 192],
+  [130, 8, 2, 96, 0, 65, 256],
+  [3, 4, 4, 128, 200, 1, 64],
+];
+
 for (const isSoftware of VARIANTS) {
   for (const cacheFormat of KV_FORMATS) {
     for (const [nTokens, nHeads, nKvHeads, headDim, position] of cacheFormat === "f32" ? shapes : fewShapes) {
@@ -132,25 +160,40 @@ for (const isSoftware of VARIANTS) {
     });
   }
 
-  for (
-    const [nTokens, position, window] of [[1, 700, 300], [1, 5, 300], [97, 131, 40], [200, 0, 65], [3, 9, 1]] as const
-  ) {
-    Deno.test(`attention() ${name} sees only a window of ${window} from ${nTokens} tokens at ${position}`, async () => {
-      const shape = {
-        nTokens,
-        nHeads: 6,
-        nKvHeads: 2,
-        headDim: 64,
-        capacity: position + nTokens + 3,
-        position,
-        window,
-      };
-      const inputs = random(shape);
-      const actual = await run(inputs, { ...shape, cacheFormat: "f32", isSoftware, slack: 0 });
-      const { q, k, v } = inputs;
-      assertWithinReference(actual, twin(q, k, v, shape), twin(q, k, v, shape, Math.fround));
-    });
+  for (const cacheFormat of KV_FORMATS) {
+    for (const [nTokens, nHeads, nKvHeads, headDim, position, window, ring] of windows) {
+      const title = `${nTokens} x ${nHeads}/${nKvHeads} x ${headDim} at ${position}, ${cacheFormat}`;
+      Deno.test(`attention() ${name} sees only a window of ${window} in a ring of ${ring}: ${title}`, async () => {
+        const shape = { nTokens, nHeads, nKvHeads, headDim, capacity: position + nTokens, position, window };
+        const inputs = random(shape);
+        const [k, v] = [inputs.k, inputs.v].map((values, i) => inRing(values, shape, ring, i)) as [
+          Float32Array,
+          Float32Array,
+        ];
+        const actual = await run({ q: inputs.q, k, v }, {
+          ...{ ...shape, capacity: ring, cacheFormat, isSoftware, slack: 0 },
+        });
+        const [keys, values] = [stored(inputs.k, cacheFormat, headDim), stored(inputs.v, cacheFormat, headDim)];
+        const exact = twin(inputs.q, keys, values, shape);
+        const naive = twin(inputs.q, keys, values, shape, Math.fround);
+        if (cacheFormat !== "q4") assertWithinReference(actual, exact, naive);
+        else assertWithinReference(actual, hadamard(exact, headDim), hadamard(naive, headDim, Math.fround));
+      });
+    }
   }
+
+  Deno.test(`attention() ${name} gives the same bits in a ring as in a cache of all tokens`, async () => {
+    for (const nTokens of [1, 50]) {
+      const shape = { nTokens, nHeads: 9, nKvHeads: 3, headDim: 64, capacity: 600, position: 550, window: 100 };
+      const inputs = random(shape);
+      const all = await run(inputs, { ...shape, cacheFormat: "f32", isSoftware, slack: 0 });
+      const [k, v] = [inRing(inputs.k, shape, 192, 0), inRing(inputs.v, shape, 192, 1)];
+      const ring = await run({ ...inputs, k, v }, {
+        ...{ ...shape, capacity: 192, cacheFormat: "f32", isSoftware, slack: 300 },
+      });
+      assertEquals(ring, all);
+    }
+  });
 
   Deno.test(`attention() ${name} does not depend on the host's bound`, async () => {
     const shape = { nTokens: 1, nHeads: 9, nKvHeads: 3, headDim: 64, capacity: 900, position: 400 };

@@ -5,7 +5,7 @@ import { ropeFrequencies } from "../../src/model/rope.ts";
 import { hadamard } from "../reference/hadamard.ts";
 import { unpackGroups } from "../reference/kv_groups.ts";
 import { ropeKv as twin } from "../reference/rope_kv.ts";
-import { kvTensorShape } from "../../src/kernels/kv_formats.ts";
+import { KV_FORMATS, kvRowBytes, kvTensorShape } from "../../src/kernels/kv_formats.ts";
 import { assertWithinReference, download, gpu, maxError, randomFloats, upload } from "./fixture.ts";
 
 // nTokens, nHeads, nKvHeads, headDim, rotaryDim, position
@@ -169,8 +169,45 @@ Deno.test("ropeKv() takes the scale of a q4 group that leaves the smallest squar
   assertEquals(counts.size, 4);
 });
 
-Deno.test("ropeKv() keeps the norm of every pair and drops tokens past the capacity", async () => {
-  const [nTokens, capacity, headDim] = [8, 6, 16];
+for (const cacheFormat of KV_FORMATS) {
+  Deno.test(`ropeKv() writes the row of the position, or in a ring that of its remainder, ${cacheFormat}`, async () => {
+    const shape = { nTokens: 100, nHeads: 2, nKvHeads: 2, headDim: 32, rotaryDim: 32, position: 150 };
+    const { nTokens, nKvHeads, headDim, position } = shape;
+    const [ring, length] = [128, position + nTokens];
+    const turns = hostRopeTable(ropeFrequencies({ type: "none" }, { rotaryDim: headDim, ropeTheta: 1e4 }), {
+      firstPosition: 0,
+      nPositions: length,
+    });
+    using qkv = upload("qkv", randomFloats(nTokens * 6 * headDim, 5), [nTokens, 6, headDim]);
+    using table = upload("table", turns, [length, headDim / 2, 2]);
+    using state = gpu.tensorOf("state", "u32", [8], new Uint32Array([position, 0, 0, 0, 0, 0, 0, 0]));
+    using q = gpu.createTensor("q", "f32", [nTokens, 2, headDim]);
+    const rowsOf = async (capacity: number) => {
+      using k = gpu.createTensor("k", ...kvTensorShape(cacheFormat, shape, capacity));
+      using v = gpu.createTensor("v", ...kvTensorShape(cacheFormat, shape, capacity));
+      const recorder = gpu.record();
+      ropeKv(recorder, { qkv, table, state, q, k, v, cacheFormat, capacity, ...shape });
+      await gpu.run(recorder);
+      const bytes = [await gpu.read(k), await gpu.read(v)];
+      let begin = 0;
+      return kvRowBytes(cacheFormat, headDim).flatMap((rowBytes) =>
+        Array.from({ length: nKvHeads }, () => {
+          const at = begin;
+          begin += capacity * rowBytes;
+          return (position: number) =>
+            bytes.map((each) => each.subarray(at + position % capacity * rowBytes).subarray(0, rowBytes));
+        })
+      );
+    };
+    const [all, wrapped] = [await rowsOf(length), await rowsOf(ring)];
+    all.forEach((rowsOfHead, i) => {
+      for (let p = position; p < length; p++) assertEquals(wrapped[i]!(p), rowsOfHead(p), `Position ${p}`);
+    });
+  });
+}
+
+Deno.test("ropeKv() keeps the norm of every pair", async () => {
+  const [nTokens, capacity, headDim] = [8, 8, 16];
   const values = randomFloats(nTokens * 3 * headDim, 5);
   const turns = hostRopeTable(ropeFrequencies({ type: "none" }, { rotaryDim: headDim, ropeTheta: 1e4 }), {
     firstPosition: 0,
