@@ -22,6 +22,8 @@ yarn:8,256,,,48.5,49.5,256,1
   );
 });
 
+type Four = [number, number, number, number];
+
 /** Points of the first line, as numbers. */
 function pointsOf(svg: string): number[][] {
   const [, points] = /points="([^"]*)"/.exec(svg)!;
@@ -32,10 +34,14 @@ Deno.test("perplexityPlot() draws a line a scaling, higher for a higher perplexi
   const values = fc.array(fc.double({ min: 1, max: 1e6, noNaN: true }), { minLength: 1, maxLength: 12 });
   fc.assert(fc.property(values, (perplexities) => {
     const rows = perplexities.map((perplexity, i) => row("none", 256 * 2 ** i, perplexity));
-    const points = pointsOf(perplexityPlot(rows, "A title"));
+    const svg = perplexityPlot(rows, "A title");
+    const [left, top, floor, right] = /<path class="axis" d="M(\d+) (\d+)V(\d+)H(\d+)"/.exec(svg)!.slice(1).map(
+      Number,
+    ) as Four;
+    const points = pointsOf(svg);
     assertEquals(points.length, rows.length);
     for (const [i, [x, y]] of points.entries()) {
-      assert(x! >= 64 && x! <= 530 && y! >= 44 && y! <= 388, `${x} ${y}`);
+      assert(x! > left && x! <= right && y! >= top && y! <= floor, `${x} ${y}`);
       if (i === 0) continue;
       assert(x! > points[i - 1]![0]!);
       if (perplexities[i]! > perplexities[i - 1]!) assert(y! <= points[i - 1]![1]!);
@@ -50,4 +56,29 @@ Deno.test("perplexityPlot() names scalings, lengths and the title, with what XML
   }
   assertEquals(svg.match(/<polyline /g)?.length, 2);
   assertEquals(svg.match(/<(g|text|title|svg)[ >]/g)?.length, svg.match(/<\/(g|text|title|svg)>/g)?.length);
+});
+
+Deno.test("perplexityPlot() has one key of the legend below the other, right of the plot, and long names in full", () => {
+  const name = '{"rope_type":"linear","factor":8}';
+  const rows = ["none", name, ...Array.from({ length: 20 }, (_, i) => `yarn:${i + 2}`)].map((each) =>
+    row(each, 256, 9)
+  );
+  const svg = perplexityPlot(rows, "Many");
+  const [, width, height] = /viewBox="0 0 (\d+) (\d+)"/.exec(svg)!.map(Number) as Four;
+  const right = Number(/<path class="axis" d="M\d+ \d+V\d+H(\d+)"/.exec(svg)![1]);
+  const keys = [...svg.matchAll(/<text x="(\d+)" y="(\d+)" stroke="none"[^>]*>([^<]*)</g)];
+  assertEquals(keys.length, rows.length);
+  assertEquals(keys[1]![3], "{&quot;rope_type&quot;:&quot;linear&quot;,&quot;factor&quot;:8}");
+  for (const [i, [, x, y]] of keys.entries()) {
+    assert(Number(x) > right && Number(x) + 7 * name.length <= width && Number(y) < height, `${x} ${y}`);
+    if (i > 0) assert(Number(y) >= Number(keys[i - 1]![2]) + 15);
+  }
+});
+
+Deno.test("perplexityPlot() leaves out what is not finite, and draws axes even of nothing", () => {
+  const svg = perplexityPlot([row("none", 256, Infinity), row("yarn:8", 256, 40)], "A title");
+  assertEquals(svg.match(/<polyline /g)?.length, 1);
+  for (const picture of [svg, perplexityPlot([row("none", 256, NaN)], "Nothing"), perplexityPlot([], "Nothing")]) {
+    assert(!/NaN|Infinity|undefined/.test(picture), picture);
+  }
 });
