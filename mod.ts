@@ -32,6 +32,7 @@ export type { ModelSource } from "./src/checkpoint/source.ts";
 export type { ArchitectureTraits } from "./src/model/architectures.ts";
 export type { ModelConfig } from "./src/model/config.ts";
 export type { MemoryPlan } from "./src/model/plan.ts";
+export type { TokenLogprobs } from "./src/kernels/top_logprobs.ts";
 export type { SamplingOptions } from "./src/generate/sampling.ts";
 export type { FinishReason } from "./src/generate/generate.ts";
 export type { StopOptions } from "./src/generate/stop.ts";

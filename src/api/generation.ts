@@ -6,6 +6,7 @@
 import { type FinishReason, generateTokens, type TokenLoop } from "../generate/generate.ts";
 import type { ResolvedSampling } from "../generate/sampling.ts";
 import { Decoding } from "../model/decoding.ts";
+import type { TokenLogprobs } from "../kernels/top_logprobs.ts";
 import type { Sequence } from "../model/sequence.ts";
 import type { TextStream } from "../tokenizer/text_stream.ts";
 
@@ -15,6 +16,8 @@ export interface TextChunk {
   readonly text: string;
   /** Ids of the tokens that are complete with this text. */
   readonly tokens: readonly number[];
+  /** How likely each of these tokens was, where `topLogprobs` asks for it. */
+  readonly logprobs?: readonly TokenLogprobs[];
 }
 
 /** How long the parts of a generation took. */
@@ -37,6 +40,8 @@ export interface GenerationResult {
   readonly text: string;
   /** Its token ids, without the stop token. */
   readonly tokens: readonly number[];
+  /** How likely each token was, where `topLogprobs` asks for it. */
+  readonly logprobs?: readonly TokenLogprobs[];
   /** Why it ended. */
   readonly finishReason: FinishReason;
   /** Tokens that went in and came out. */
@@ -49,8 +54,11 @@ export interface GenerationResult {
 export interface GenerationParts {
   /** The sequence to continue. */
   readonly sequence: Sequence;
-  /** Makes the decoder that turns ids into text and watches for stop strings. */
-  readonly openStream: () => TextStream;
+  /**
+   * Brings the sequence to its prompt, where that takes a while, and makes the decoder that turns ids into text and
+   * watches for stop strings. Called once, before anything else.
+   */
+  readonly openStream: () => TextStream | Promise<TextStream>;
   /** How tokens are selected. */
   readonly sampling: ResolvedSampling;
   /** When to stop. */
@@ -69,14 +77,12 @@ export interface GenerationParts {
  */
 export class Generation implements AsyncIterable<TextChunk> {
   readonly #parts: GenerationParts;
-  readonly #promptTokens: number;
   #iterator: AsyncGenerator<TextChunk, GenerationResult> | undefined;
   #result: GenerationResult | undefined;
 
   /** Made by `Model.generate` and `Session.generate`. */
   constructor(parts: GenerationParts) {
     this.#parts = parts;
-    this.#promptTokens = parts.sequence.tokens.length;
   }
 
   /** Iterates the text. A generation can be iterated once. */
@@ -117,15 +123,18 @@ export class Generation implements AsyncIterable<TextChunk> {
 
   async *#run(): AsyncGenerator<TextChunk, GenerationResult> {
     const { sequence, openStream, sampling, loop, onEnd } = this.#parts;
+    const stream = await openStream();
+    const promptTokens = sequence.tokens.length;
     const started = performance.now();
     let firstAt: number | undefined;
     let lastAt = started;
     let text = "";
     const tokens: number[] = [];
     let held: number[] = [];
-    const stream = openStream();
+    const told = (first: number, count: number) =>
+      sampling.topLogprobs === undefined ? {} : { logprobs: sequence.logprobs.slice(first, first + count) };
     const accept = (piece: string): TextChunk => {
-      const chunk = { text: piece, tokens: held };
+      const chunk = { text: piece, tokens: held, ...told(tokens.length, held.length) };
       text += piece;
       tokens.push(...held);
       sequence.accept(held);
@@ -162,8 +171,9 @@ export class Generation implements AsyncIterable<TextChunk> {
       this.#result = {
         text,
         tokens,
+        ...told(0, tokens.length),
         finishReason,
-        usage: { promptTokens: this.#promptTokens, completionTokens: tokens.length },
+        usage: { promptTokens, completionTokens: tokens.length },
         timings: {
           prefillMs,
           prefillTokensPerSecond: uncached > 0 ? (uncached * 1000) / prefillMs : null,

@@ -5,6 +5,7 @@
  */
 import { MAX_BIASES } from "../kernels/penalize.ts";
 import type { ResolvedSampling } from "../kernels/sample.ts";
+import { MAX_TOP_LOGPROBS } from "../kernels/top_logprobs.ts";
 
 export type { ResolvedSampling };
 
@@ -41,6 +42,11 @@ export interface SamplingOptions {
   readonly logitBias?: Readonly<Record<number, number>>;
   /** Makes a run repeatable: the same seed draws the same tokens. A safe integer from 0. Default: a random one. */
   readonly seed?: number;
+  /**
+   * Tells the log-probability of each token, and those of this many of the likeliest, from 0 to 20: what the model
+   * itself gives, before bias, penalties, temperature and filters. Default: none are told.
+   */
+  readonly topLogprobs?: number;
 }
 
 /**
@@ -53,7 +59,8 @@ export interface SamplingOptions {
  * @throws {RangeError} If an option is NaN or out of its range.
  */
 export function resolveSampling(options: SamplingOptions = {}, vocabSize: number = 2 ** 32): ResolvedSampling {
-  const { temperature, topK, topP, minP, repetitionPenalty, presencePenalty, frequencyPenalty, seed } = options;
+  const { temperature, topK, topP, minP, repetitionPenalty, presencePenalty, frequencyPenalty, seed, topLogprobs } =
+    options;
   check(
     "temperature",
     temperature,
@@ -77,6 +84,12 @@ export function resolveSampling(options: SamplingOptions = {}, vocabSize: number
     `a whole number from 0 to ${Number.MAX_SAFE_INTEGER}`,
     (value) => Number.isSafeInteger(value) && value >= 0,
   );
+  check(
+    "topLogprobs",
+    topLogprobs,
+    `a whole number from 0 to ${MAX_TOP_LOGPROBS}`,
+    (value) => Number.isInteger(value) && value >= 0 && value <= MAX_TOP_LOGPROBS,
+  );
   const isAsked = [topK, topP, minP, seed].some((value) => value !== undefined);
   return {
     logitBias: biasesOf(options.logitBias, vocabSize),
@@ -88,6 +101,7 @@ export function resolveSampling(options: SamplingOptions = {}, vocabSize: number
     topP: topP ?? 1,
     minP: minP ?? 0,
     seed: seed ?? crypto.getRandomValues(new Uint32Array(1))[0]!,
+    ...(topLogprobs === undefined ? {} : { topLogprobs }),
   };
 }
 

@@ -65,6 +65,7 @@ const RANGES: readonly [Exclude<keyof SamplingOptions, "logitBias">, readonly nu
   ["repetitionPenalty", [0.01, 1, 1.2, 100], [0, -1, 0.009, 101, 1e300]],
   ["presencePenalty", [-2, 0, 2], [-2.1, 2.1, 1e300]],
   ["frequencyPenalty", [-2, 0, 2], [-2.1, 2.1, 1e300]],
+  ["topLogprobs", [0, 1, 20], [-1, 0.5, 21, 2 ** 53]],
   ["seed", [0, 1, 2 ** 32, Number.MAX_SAFE_INTEGER], [-1, 0.5, 2 ** 53, 1e300]],
 ];
 
