@@ -2,13 +2,15 @@
  * Sessions as files: the tokens and the cache as it is on the GPU.
  *
  * Layout: 8 bytes of magic, u32 length of the header, the header as JSON, the tokens as u32, then for each layer the
- * keys and the values of the cached tokens, head by head, in the cache's own format. All numbers are little-endian.
+ * keys and the values of the cached tokens, of a layer with a window the newest ones, head by head, in the cache's own
+ * format. All numbers are little-endian.
  *
  * @module
  */
 import type { ModelSource } from "../checkpoint/source.ts";
 import { FormatError } from "../errors.ts";
 import { fingerprint } from "../model/fingerprint.ts";
+import { kvRunsBytes } from "../model/kv_cache.ts";
 import type { Runtime } from "../model/runtime.ts";
 import type { Sequence } from "../model/sequence.ts";
 
@@ -32,24 +34,23 @@ interface Header {
 /** A sequence as the bytes of a file, piece by piece. */
 export async function* sessionBytes(runtime: Runtime, sequence: Sequence): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   const { gpu } = runtime;
-  const ranges = sequence.cache.ranges(sequence.nCached);
-  const tensors = ranges.length === 0 ? [] : sequence.cache.layers.flatMap(({ k, v }) => [k, v]);
+  // What lost a part of its window has to be fed again, and is not worth a file.
+  const nCached = sequence.cache.isWhole(sequence.nCached) ? sequence.nCached : 0;
+  const runs = sequence.cache.runs(nCached);
   const header: Header = {
     ...await identity(runtime),
     nTokens: sequence.tokens.length,
-    nCached: sequence.nCached,
-    kvBytes: tensors.length * ranges.reduce((sum, { byteLength }) => sum + byteLength, 0),
+    nCached,
+    kvBytes: runs.reduce((sum, { byteLength }) => sum + byteLength, 0),
   };
   const text = new TextEncoder().encode(JSON.stringify(header));
   yield new TextEncoder().encode(MAGIC);
   yield new Uint8Array(Uint32Array.of(text.length).buffer);
   yield text;
   yield new Uint8Array(Uint32Array.from(sequence.tokens).buffer);
-  for (const tensor of tensors) {
-    for (const { begin, byteLength } of ranges) {
-      for (let at = 0; at < byteLength; at += PIECE_BYTES) {
-        yield await gpu.read(tensor, begin + at, Math.min(PIECE_BYTES, byteLength - at));
-      }
+  for (const { tensor, begin, byteLength } of runs) {
+    for (let at = 0; at < byteLength; at += PIECE_BYTES) {
+      yield await gpu.read(tensor, begin + at, Math.min(PIECE_BYTES, byteLength - at));
     }
   }
 }
@@ -91,8 +92,12 @@ export async function restoreSequence(runtime: Runtime, sequence: Sequence, sour
   }
   const expected = 12 + headerBytes + 4 * header.nTokens + header.kvBytes;
   if (size !== expected) refuse(`it has ${size} bytes, expected ${expected}`, "Truncated");
+  const kvBytes = kvRunsBytes(runtime.config, runtime.kvFormat, header.nCached);
+  if (header.kvBytes !== kvBytes) {
+    refuse(`its keys and values take ${header.kvBytes} bytes, expected ${kvBytes}`, "Malformed");
+  }
   sequence.append(new Uint32Array((await read(4 * header.nTokens)).buffer));
-  await sequence.fill(header.nCached, async (tensor, { begin, byteLength }) => {
+  await sequence.fill(header.nCached, async ({ tensor, begin, byteLength }) => {
     for (let at = 0; at < byteLength; at += PIECE_BYTES) {
       runtime.gpu.upload(tensor, await read(Math.min(PIECE_BYTES, byteLength - at)), begin + at);
     }

@@ -19,8 +19,8 @@ export interface ArchitectureTraits {
   /** Whether the checkpoint has q, k and v in one tensor, and gate and up in another. */
   readonly fusedProjections: boolean;
   /**
-   * Keys that a token sees in the layers of `slidingLayers`, its own included; undefined where there are none. Attention
-   * reads no more than these; the cache keeps, and the plan counts, the keys of the whole context.
+   * Keys that a token sees in the layers of `slidingLayers`, its own included; undefined where there are none. The cache
+   * keeps these and one prefill chunk, in a ring; of other layers it keeps the whole context.
    */
   readonly slidingWindow: number | undefined;
   /** Layers that see only the window. */

@@ -6,6 +6,7 @@
 import type { Gpu } from "../gpu/device.ts";
 import { byteLengthOf, type Tensor } from "../gpu/tensor.ts";
 import { CapacityError } from "../errors.ts";
+import { RING_TILE } from "../kernels/attention.ts";
 import { type KvFormat, kvRowBytes, kvTensorShape } from "../kernels/kv_formats.ts";
 import type { ModelConfig } from "./config.ts";
 
@@ -18,40 +19,71 @@ export interface KvLayer {
   readonly k: Tensor;
   /** Values. */
   readonly v: Tensor;
+  /** Rows that each has for a head, a ring: position p is in row p mod capacity. */
+  readonly capacity: number;
 }
 
-/** Bytes of a cache of `capacity` tokens, all layers, keys and values. */
-export function kvCacheBytes(config: ModelConfig, format: KvFormat, capacity: number): number {
-  return 2 * config.nLayers * byteLengthOf(...kvTensorShape(format, config, capacity));
+/**
+ * Rows that a layer needs for a head, in a cache of `length` tokens: one a token, or, where the layer has a window, those
+ * of the window and of the `chunk` of tokens that one pass adds, in whole tiles of attention.
+ */
+function rowsOf({ slidingWindow, slidingLayers }: ModelConfig, layer: number, length: number, chunk: number): number {
+  if (slidingWindow === undefined || !slidingLayers.includes(layer)) return length;
+  return Math.min(length, ringRows(slidingWindow, chunk));
 }
 
-/** Tokens that one K or V tensor may hold under the device's binding limit. */
-export function maxKvCapacity(config: ModelConfig, format: KvFormat, maxTensorBytes: number): number {
+function ringRows(window: number, chunk: number): number {
+  return Math.ceil((window + chunk) / RING_TILE) * RING_TILE;
+}
+
+/** Rows of each layer for a head, in a cache of `length` tokens that is fed in chunks of up to `chunk`: (nLayers). */
+export function kvRows(config: ModelConfig, length: number, chunk: number): number[] {
+  return Array.from({ length: config.nLayers }, (_, layer) => rowsOf(config, layer, length, chunk));
+}
+
+/** Bytes of a cache of `length` tokens that is fed in chunks of up to `chunk`: all layers, keys and values. */
+export function kvCacheBytes(config: ModelConfig, format: KvFormat, length: number, chunk: number): number {
+  return kvRows(config, length, chunk)
+    .reduce((sum, rows) => sum + 2 * byteLengthOf(...kvTensorShape(format, config, rows)), 0);
+}
+
+/** Bytes of the runs that a cache has for its first `length` tokens: see `KvCache.runs`. */
+export function kvRunsBytes(config: ModelConfig, format: KvFormat, length: number): number {
+  const { slidingWindow = length, slidingLayers, nLayers } = config;
+  const nTokens = (nLayers - slidingLayers.length) * length + slidingLayers.length * Math.min(length, slidingWindow);
+  return 2 * nTokens * byteLengthOf(...kvTensorShape(format, config, 1));
+}
+
+/** Rows for a head that one K or V tensor may hold under the device's binding limit. */
+export function maxKvRows(config: ModelConfig, format: KvFormat, maxTensorBytes: number): number {
   return Math.floor(maxTensorBytes / byteLengthOf(...kvTensorShape(format, config, 1)));
 }
 
-/** A run of bytes in a tensor. */
-export interface ByteRange {
+/** A run of bytes in a tensor of keys or values. */
+export interface KvRun {
+  /** The tensor. */
+  readonly tensor: Tensor;
   /** First byte, a multiple of 4. */
   readonly begin: number;
   /** Number of bytes, a multiple of 4. */
   readonly byteLength: number;
 }
 
-/** Where the first `length` tokens lie in a K or V tensor with room for `capacity`: one run of bytes a head, region by region. */
-export function kvRanges(config: ModelConfig, format: KvFormat, capacity: number, length: number): ByteRange[] {
-  const ranges: ByteRange[] = [];
-  let begin = 0;
-  for (const rowBytes of kvRowBytes(format, config.headDim)) {
-    for (let head = 0; head < config.nKvHeads; head++) {
-      ranges.push({ begin, byteLength: length * rowBytes });
-      begin += capacity * rowBytes;
-    }
+/** Positions from `begin` to `end`, cut where one of the rings ends. */
+function cut(begin: number, end: number, ...rings: readonly number[]): { position: number; count: number }[] {
+  const runs = [];
+  for (let position = begin; position < end;) {
+    const count = Math.min(end - position, ...rings.map((rows) => rows - position % rows));
+    runs.push({ position, count });
+    position += count;
   }
-  return ranges;
+  return runs;
 }
 
-/** A cache that grows up to a limit. */
+/**
+ * A cache that grows up to a limit. A layer with a window keeps only the newest rows, so that a sequence which goes back
+ * further than those has to be fed again: `keep` tells.
+ */
 export class KvCache {
   /** Storage format of keys and values. */
   readonly format: KvFormat;
@@ -59,15 +91,19 @@ export class KvCache {
   readonly limit: number;
   readonly #gpu: Gpu;
   readonly #config: ModelConfig;
+  readonly #chunk: number;
   #layers: readonly KvLayer[] = [];
   #capacity = 0;
+  /** The first position whose row no later one has taken, in layers with a window. */
+  #oldest = 0;
 
-  /** Makes an empty cache, which holds no memory yet. */
-  constructor(gpu: Gpu, config: ModelConfig, format: KvFormat, limit: number) {
+  /** Makes an empty cache, which holds no memory yet, for up to `limit` tokens that come in chunks of up to `chunk`. */
+  constructor(gpu: Gpu, config: ModelConfig, format: KvFormat, limit: number, chunk: number) {
     this.#gpu = gpu;
     this.#config = config;
     this.format = format;
     this.limit = limit;
+    this.#chunk = chunk;
   }
 
   /** Keys and values by layer. Replaced when the cache grows. */
@@ -88,7 +124,7 @@ export class KvCache {
   /**
    * Makes room for `length` tokens; what is cached stays.
    *
-   * @returns Whether the tensors were replaced.
+   * @returns Whether the layers were replaced.
    * @throws {CapacityError} If `length` is over the limit.
    */
   reserve(length: number): boolean {
@@ -102,21 +138,23 @@ export class KvCache {
     }
     const doubled = Math.max(length, 2 * this.#capacity);
     const capacity = Math.min(this.limit, Math.ceil(doubled / GROWTH) * GROWTH);
-    const shape = kvTensorShape(this.format, this.#config, capacity);
     const previous = this.#layers;
     const held = this.#capacity;
     // Layer by layer, so that never more than one layer's old tensors stand beside the new ones.
-    this.#layers = Array.from({ length: this.#config.nLayers }, (_, i) => {
+    this.#layers = kvRows(this.#config, capacity, this.#chunk).map((rows, i) => {
+      const old = previous[i];
+      if (old?.capacity === rows) return old;
+      const shape = kvTensorShape(this.format, this.#config, rows);
       const layer = {
         k: this.#gpu.createTensor(`keys of layer ${i}`, ...shape),
         v: this.#gpu.createTensor(`values of layer ${i}`, ...shape),
+        capacity: rows,
       };
-      const old = previous[i];
       if (old !== undefined) {
-        for (const name of ["k", "v"] as const) {
-          this.#copy(old[name], held, layer[name], capacity, held);
-          old[name].dispose();
-        }
+        // What still grows has not gone round.
+        this.#copy(old, layer, 0, held);
+        old.k.dispose();
+        old.v.dispose();
       }
       return layer;
     });
@@ -124,20 +162,61 @@ export class KvCache {
     return true;
   }
 
+  /**
+   * Tells the cache that it now counts as holding the first `length` tokens: more than before, because they were fed, or
+   * fewer, because the rest is forgotten.
+   *
+   * @returns `length`, or 0 where a layer has lost what the next token would see: all have to be fed again then.
+   */
+  keep(length: number): number {
+    const { slidingWindow, slidingLayers } = this.#config;
+    if (slidingWindow === undefined || slidingLayers.length === 0) return length;
+    this.#oldest = Math.max(this.#oldest, length - ringRows(slidingWindow, this.#chunk));
+    if (Math.max(0, length + 1 - slidingWindow) >= this.#oldest) return length;
+    this.#oldest = 0;
+    return 0;
+  }
+
   /** Takes over another cache's first `length` tokens, in place of what this one holds. Both are of one model. */
   copyFrom(other: KvCache, length: number): void {
     this.reserve(length);
+    this.#oldest = other.#oldest;
     if (length === 0) return;
     other.layers.forEach((from, i) => {
-      for (const name of ["k", "v"] as const) {
-        this.#copy(from[name], other.capacity, this.#layers[i]![name], this.#capacity, length);
-      }
+      const to = this.#layers[i]!;
+      this.#copy(from, to, Math.max(0, length - to.capacity), length);
     });
   }
 
-  /** Where the first `length` tokens lie in each tensor of `layers`. */
-  ranges(length: number): ByteRange[] {
-    return length === 0 ? [] : kvRanges(this.#config, this.format, this.#capacity, length);
+  /** Whether every layer holds what it ever will of the first `length` tokens: all, or a window. */
+  isWhole(length: number): boolean {
+    return Math.max(0, length - (this.#config.slidingWindow ?? length)) >= this.#oldest;
+  }
+
+  /**
+   * Where the first `length` tokens lie, in the order of layers, keys before values, heads and positions: of layers with
+   * a window, the newest tokens that it holds. The same runs of bytes, together, whatever the cache's capacity.
+   */
+  runs(length: number): KvRun[] {
+    const { slidingWindow = length, slidingLayers } = this.#config;
+    if (length === 0) return [];
+    return this.#layers.flatMap((layer, i) => {
+      const begin = slidingLayers.includes(i) ? Math.max(0, length - slidingWindow) : 0;
+      return [layer.k, layer.v].flatMap((tensor) =>
+        this.#regions(layer.capacity).flatMap(({ first, rowBytes }) =>
+          cut(begin, length, layer.capacity).map(({ position, count }) => ({
+            tensor,
+            begin: first + position % layer.capacity * rowBytes,
+            byteLength: count * rowBytes,
+          }))
+        )
+      );
+    });
+  }
+
+  /** Tells that the runs of the first `length` tokens were filled, and nothing else. */
+  filled(length: number): void {
+    this.#oldest = Math.max(0, length - (this.#config.slidingWindow ?? length));
   }
 
   /** Frees the memory. */
@@ -150,11 +229,27 @@ export class KvCache {
     this.#capacity = 0;
   }
 
-  #copy(from: Tensor, fromCapacity: number, to: Tensor, toCapacity: number, length: number): void {
+  /** Where each head's rows begin in a tensor, region by region. */
+  #regions(capacity: number): { first: number; rowBytes: number }[] {
+    let first = 0;
+    return kvRowBytes(this.format, this.#config.headDim).flatMap((rowBytes) =>
+      Array.from({ length: this.#config.nKvHeads }, () => {
+        first += capacity * rowBytes;
+        return { first: first - capacity * rowBytes, rowBytes };
+      })
+    );
+  }
+
+  #copy(from: KvLayer, to: KvLayer, begin: number, end: number): void {
     const recorder = this.#gpu.record();
-    const sources = kvRanges(this.#config, this.format, fromCapacity, length);
-    const targets = kvRanges(this.#config, this.format, toCapacity, length);
-    sources.forEach(({ begin, byteLength }, i) => recorder.copy(from, begin, to, targets[i]!.begin, byteLength));
+    const targets = this.#regions(to.capacity);
+    this.#regions(from.capacity).forEach(({ first, rowBytes }, i) => {
+      for (const { position, count } of cut(begin, end, from.capacity, to.capacity)) {
+        const source = first + position % from.capacity * rowBytes;
+        const target = targets[i]!.first + position % to.capacity * rowBytes;
+        for (const name of ["k", "v"] as const) recorder.copy(from[name], source, to[name], target, count * rowBytes);
+      }
+    });
     this.#gpu.submit([recorder]);
   }
 }

@@ -52,20 +52,21 @@ export class Llama {
     const { hidden, normed, qkv, q, attended, partials, gateUp, activated } = this.scratch;
     const { headNormEps, slidingWindow, slidingLayers, noRopeLayers } = this.config;
     const nRows = nTokens;
-    const heads = { nTokens, nHeads, nKvHeads, headDim, cacheFormat: cache.format, capacity: cache.capacity };
+    const heads = { nTokens, nHeads, nKvHeads, headDim, cacheFormat: cache.format };
     embed(recorder, { tokens, table: this.weights.embedTokens, out: hidden, nTokens });
     this.weights.layers.forEach((layer, i) => {
-      const { k, v } = cache.layers[i]!;
+      const { k, v, capacity } = cache.layers[i]!;
       const rotaryDim = noRopeLayers.includes(i) ? 0 : 2 * ropeTable.shape[1]!;
       rmsNorm(recorder, { x: hidden, weight: layer.inputNorm, out: normed, nRows, dim, eps });
       matmul(recorder, { x: normed, matrix: layer.qkvProj, bias: layer.qkvBias, out: qkv, nRows });
       if (layer.headNorm !== undefined) {
         headNorm(recorder, { qkv, weight: layer.headNorm, nTokens, nHeads, nKvHeads, headDim, eps: headNormEps! });
       }
-      ropeKv(recorder, { qkv, table: ropeTable, rotaryDim, state, q, k, v, ...heads });
+      ropeKv(recorder, { qkv, table: ropeTable, rotaryDim, state, q, k, v, capacity, ...heads });
       const window = slidingLayers.includes(i) ? slidingWindow : undefined;
       const scale = headDim ** -0.5;
-      attention(recorder, { q, k, v, state, partials, out: attended, maxKvLength, scale, window, ...heads });
+      const cached = { k, v, capacity, state, maxKvLength, window };
+      attention(recorder, { q, partials, out: attended, scale, ...cached, ...heads });
       matmul(recorder, { x: attended, matrix: layer.oProj, bias: layer.oBias, out: hidden, nRows, add: true });
       rmsNorm(recorder, { x: hidden, weight: layer.postAttentionNorm, out: normed, nRows, dim, eps });
       matmul(recorder, { x: normed, matrix: layer.gateUpProj, bias: layer.gateUpBias, out: gateUp, nRows });

@@ -6,7 +6,7 @@
 import { CapacityError } from "../errors.ts";
 import type { ModelConfig } from "./config.ts";
 import type { KvFormat } from "../kernels/kv_formats.ts";
-import { kvCacheBytes, maxKvCapacity } from "./kv_cache.ts";
+import { kvCacheBytes, kvRows, maxKvRows } from "./kv_cache.ts";
 import { ropeTableBytes } from "./rope_table.ts";
 import { decodingBytes } from "./decoding.ts";
 import { sequenceBytes } from "./sequence.ts";
@@ -60,7 +60,7 @@ export function defaultPrefillChunk(isSoftware: boolean, contextLength: number):
 /** Plans one model on one device. */
 export function planMemory(config: ModelConfig, input: PlanInput): MemoryPlan {
   const { weights, weightsBytes, kvCache, contextLength, prefillChunk, maxTensorBytes, memoryLimit } = input;
-  const kvBytes = kvCacheBytes(config, kvCache, contextLength);
+  const kvBytes = kvCacheBytes(config, kvCache, contextLength, prefillChunk);
   const scratch = scratchBytes(config, prefillChunk, contextLength) + ropeTableBytes(config, contextLength) +
     sequenceBytes() + decodingBytes(config.vocabSize);
   const totalBytes = weightsBytes + kvBytes + scratch;
@@ -75,15 +75,15 @@ export function planMemory(config: ModelConfig, input: PlanInput): MemoryPlan {
       `the limit is ${memoryLimit}`;
   }
   if (maxTensorBytes !== undefined) {
-    const most = maxKvCapacity(config, kvCache, maxTensorBytes);
+    const most = maxKvRows(config, kvCache, maxTensorBytes);
+    const rows = Math.max(...kvRows(config, contextLength, prefillChunk));
     const largest = Math.max(
       largestScratchBytes(config, prefillChunk, contextLength),
       ropeTableBytes(config, contextLength),
     );
-    if (contextLength > most) {
+    if (rows > most) {
       fits = false;
-      note =
-        `needs ${contextLength} tokens in one tensor of keys, this device binds ${maxTensorBytes} bytes: ${most} tokens`;
+      note = `needs ${rows} tokens in one tensor of keys, this device binds ${maxTensorBytes} bytes: ${most} tokens`;
     } else if (largest > maxTensorBytes) {
       fits = false;
       note = `needs a tensor of ${largest} bytes, this device binds ${maxTensorBytes}`;

@@ -7,7 +7,7 @@
 import { CapacityError } from "../errors.ts";
 import { byteLengthOf, type Tensor } from "../gpu/tensor.ts";
 import type { TokenLogprobs } from "../kernels/top_logprobs.ts";
-import { type ByteRange, KvCache } from "./kv_cache.ts";
+import { KvCache, type KvRun } from "./kv_cache.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** Words of a sequence's state. */
@@ -26,25 +26,34 @@ export class Sequence {
   readonly cache: KvCache;
   /** Position, done flag and count of the generation, as the kernels read and write them: (8) u32. */
   readonly state: Tensor;
-  /** Tokens whose keys and values have been computed, those not accepted yet included. */
-  nFed = 0;
   /** Which of the rotary frequencies what is cached was computed with; -1 where that is not known. */
   regime = 0;
   /** Log-probabilities of what the latest generation has selected, where it asks for them. */
   logprobs: TokenLogprobs[] = [];
   #tokens: number[] = [];
+  #nFed = 0;
 
   /** Makes an empty sequence. */
   constructor(runtime: Runtime) {
     const { gpu, config } = runtime;
     this.runtime = runtime;
-    this.cache = new KvCache(gpu, config, runtime.kvFormat, runtime.contextLength);
+    this.cache = new KvCache(gpu, config, runtime.kvFormat, runtime.contextLength, runtime.prefillChunk);
     this.state = gpu.createTensor("sequence state", "u32", [STATE_WORDS]);
   }
 
   /** The tokens so far. */
   get tokens(): readonly number[] {
     return this.#tokens;
+  }
+
+  /** Tokens whose keys and values have been computed, those not accepted yet included. */
+  get nFed(): number {
+    return this.#nFed;
+  }
+
+  /** Where layers with a window have lost what a smaller number needs, it becomes 0. */
+  set nFed(count: number) {
+    this.#nFed = this.cache.keep(count);
   }
 
   /** Tokens that the next generation has to feed. */
@@ -108,15 +117,13 @@ export class Sequence {
   /**
    * Puts keys and values in place of computing them, for the first `nCached` of the tokens that were appended.
    *
-   * @param write Fills one run of bytes of a tensor; called in order of layers, keys before values.
+   * @param write Fills one run of bytes of a tensor; called in the order of `KvCache.runs`.
    */
-  async fill(nCached: number, write: (tensor: Tensor, range: ByteRange) => Promise<void>): Promise<void> {
+  async fill(nCached: number, write: (run: KvRun) => Promise<void>): Promise<void> {
     this.cache.reserve(nCached);
-    const ranges = this.cache.ranges(nCached);
-    for (const { k, v } of ranges.length === 0 ? [] : this.cache.layers) {
-      for (const tensor of [k, v]) for (const range of ranges) await write(tensor, range);
-    }
+    for (const run of this.cache.runs(nCached)) await write(run);
     await this.runtime.gpu.settle();
+    this.cache.filled(nCached);
     this.nFed = nCached;
     // Where the length matters it is not told which one these were computed for: they are computed again.
     if (this.runtime.rope.rope.steadyLength < Infinity) this.regime = -1;

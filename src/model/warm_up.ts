@@ -16,7 +16,7 @@ export async function warmUp(runtime: Runtime): Promise<void> {
   const { gpu, config, llama, scratch, contextLength } = runtime;
   const shallow = { ...config, nLayers: 1 };
   const first = new Llama(shallow, { ...llama.weights, layers: llama.weights.layers.slice(0, 1) }, scratch);
-  const cache = new KvCache(gpu, shallow, runtime.kvFormat, contextLength);
+  const cache = new KvCache(gpu, shallow, runtime.kvFormat, contextLength, runtime.prefillChunk);
   const selection = createSelection(gpu, config.vocabSize, 1);
   using state = gpu.createTensor("warm-up state", "u32", [8]);
   using token = gpu.createTensor("warm-up token", "u32", [1]);

@@ -2,17 +2,23 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { CapacityError } from "../../src/errors.ts";
 import type { ModelConfig } from "../../src/model/config.ts";
 import { KV_FORMATS } from "../../src/kernels/kv_formats.ts";
-import { KvCache, kvCacheBytes, maxKvCapacity } from "../../src/model/kv_cache.ts";
+import { KvCache, kvCacheBytes, maxKvRows } from "../../src/model/kv_cache.ts";
 import { gpu, randomFloats } from "../wgsl/fixture.ts";
 
-const config = { nLayers: 2, nKvHeads: 3, headDim: 80 } as ModelConfig;
+const config = {
+  nLayers: 2,
+  nKvHeads: 3,
+  headDim: 80,
+  slidingWindow: undefined,
+  slidingLayers: [] as readonly number[],
+} as ModelConfig;
 
 /** Words of one row of 80 in each region of a tensor: the elements, then scales of 3 groups, two to a word. */
 const ROW_WORDS = { f32: [80], f16: [40], q8: [20, 2], q4: [10, 2] } as const;
 
 for (const format of KV_FORMATS) {
   Deno.test(`KvCache keeps each head's tokens when it grows, ${format}`, async () => {
-    const cache = new KvCache(gpu, config, format, 1000);
+    const cache = new KvCache(gpu, config, format, 1000, 64);
     assertEquals(cache.reserve(5), true);
     const before = cache.capacity;
     const contents = new Uint32Array(randomFloats(cache.layers[1]!.v.byteLength / 4, 7).buffer);
@@ -31,14 +37,14 @@ for (const format of KV_FORMATS) {
       }
     }
     assertEquals([from, to], [contents.length, grown.length]);
-    assertEquals(cache.byteLength, kvCacheBytes(config, format, cache.capacity));
+    assertEquals(cache.byteLength, kvCacheBytes(config, format, cache.capacity, 64));
     cache.dispose();
     assertEquals(cache.byteLength, 0);
   });
 }
 
 Deno.test("KvCache grows up to its limit and refuses more with both numbers", () => {
-  const cache = new KvCache(gpu, config, "f16", 300);
+  const cache = new KvCache(gpu, config, "f16", 300, 64);
   cache.reserve(300);
   assertEquals(cache.capacity, 300);
   const error = assertThrows(() => cache.reserve(301), CapacityError, "301 tokens");
@@ -46,9 +52,9 @@ Deno.test("KvCache grows up to its limit and refuses more with both numbers", ()
   cache.dispose();
 });
 
-Deno.test("maxKvCapacity() is the largest capacity whose tensors fit", () => {
+Deno.test("maxKvRows() is the largest capacity whose tensors fit", () => {
   const bytes = 100_000;
-  const most = maxKvCapacity(config, "f32", bytes);
+  const most = maxKvRows(config, "f32", bytes);
   assert(most * 3 * 80 * 4 <= bytes && (most + 1) * 3 * 80 * 4 > bytes);
-  assertEquals(maxKvCapacity(config, "q4", bytes), Math.floor(bytes / (3 * (10 + 2) * 4)));
+  assertEquals(maxKvRows(config, "q4", bytes), Math.floor(bytes / (3 * (10 + 2) * 4)));
 });

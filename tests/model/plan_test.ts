@@ -7,6 +7,7 @@ const LLAMA_2_7B = {
   ...{ vocabSize: 32000, hiddenSize: 4096, intermediateSize: 11008, nLayers: 32, nHeads: 32, nKvHeads: 32 },
   headDim: 128,
   rotaryDim: 128,
+  slidingLayers: [] as readonly number[],
 } as ModelConfig;
 
 const input = { weights: "q4", weightsBytes: 4e9, kvCache: "f16", contextLength: 65536, prefillChunk: 512 } as const;
