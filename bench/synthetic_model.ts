@@ -88,7 +88,7 @@ export class SyntheticModel {
 
   /** Bytes of keys and values that one token reads when `depth` others stand before it. */
   kvBytes(depth: number): number {
-    return this.#cache.byteLength * (depth + 1) / this.#cache.capacity;
+    return this.#cache.byteLength * (depth + 1) / this.#options.contextLength;
   }
 
   /** Records a prefill pass of `nTokens` tokens after `position` others; the last chunk of a prompt also makes logits. */

@@ -63,3 +63,18 @@ Deno.test("loadModel() refuses a model over its memory limit before it allocates
   assert(error instanceof CapacityError, `Expected a CapacityError, got ${error}`);
   assert(error.message.includes("the limit is 1000000"), error.message);
 });
+
+Deno.test("planMemory() of Mistral-7B at 32,768 tokens keeps its window and a chunk of every layer", () => {
+  const mistral = { ...LLAMA_2_7B, intermediateSize: 14336, nKvHeads: 8, slidingWindow: 4096 };
+  const layers = Array.from({ length: 32 }, (_, layer) => layer);
+  const bytesOf = (slidingLayers: readonly number[]) =>
+    planMemory({ ...mistral, slidingLayers }, { ...input, contextLength: 32768 }).kvBytes;
+  const rowBytes = 2 * 8 * 128 * 2;
+  assertEquals(bytesOf([]), 32 * 32768 * rowBytes);
+  assertEquals(bytesOf(layers), 32 * (4096 + 512) * rowBytes);
+  assertEquals(bytesOf(layers.slice(16)), 16 * (32768 + 4608) * rowBytes);
+  // One tensor of keys need not hold the context either.
+  const bound = { ...input, contextLength: 40960, maxTensorBytes: 2 ** 26, memoryLimit: 80e9 };
+  assertEquals(planMemory({ ...mistral, slidingLayers: [] }, bound).fits, false);
+  assertEquals(planMemory({ ...mistral, slidingLayers: layers }, bound).fits, true);
+});

@@ -222,7 +222,7 @@ CASES = {
     ),
     "mistral_window": (
         config(**MISTRAL, num_key_value_heads=1, sliding_window=24, tie_word_embeddings=True),
-        150,
+        250,
         {"no window": fields(sliding_window=None), "a window of one less": fields(sliding_window=23)},
     ),
     "mistral_yarn": (
