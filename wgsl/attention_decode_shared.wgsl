@@ -19,9 +19,10 @@ struct Params {
   capacity: u32,  // rows of the cache, a ring: position p is in row p mod capacity
   scale: f32,  // of the scores, times log2(e)
   window: u32,  // keys that a token sees, its own included
+  q_row: u32,  // row of the token in q
 }
 
-@group(0) @binding(0) var<storage, read> q: array<vec4f>;  // (N_HEADS, head_dim)
+@group(0) @binding(0) var<storage, read> q: array<vec4f>;  // (q_row + 1, N_HEADS, head_dim)
 @group(0) @binding(3) var<storage, read> state: array<u32>;  // (8): [0] position of the token
 @group(0) @binding(4) var<storage, read_write> partials: array<vec4f>;  // (n_splits, N_HEADS, head_dim + 4): out, max, sum
 @group(0) @binding(5) var<uniform> params: Params;
@@ -55,7 +56,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   for (var h = 0; h < HEADS; h++) { // @unroll
     for (var j = 0; j < PARTS; j++) { // @unroll
       if (part + 8u * j < HEAD_DIM4) {
-        query[h][j] = q[(first_head + h) * HEAD_DIM4 + part + 8u * j] * params.scale;
+        query[h][j] = q[(params.q_row * N_HEADS + first_head + h) * HEAD_DIM4 + part + 8u * j] * params.scale;
       }
     }
   }

@@ -11,11 +11,12 @@
 struct Params {
   n_splits: u32,  // for the host: the real number follows from state
   window: u32,  // keys that a token sees, its own included
+  out_row: u32,  // row of the token in out
 }
 
 @group(0) @binding(0) var<storage, read> partials: array<vec4f>;  // (n_splits, N_HEADS, head_dim + 4): out, max, sum
 @group(0) @binding(1) var<storage, read> state: array<u32>;  // (8): [0] position of the token
-@group(0) @binding(2) var<storage, read_write> out: array<vec4f>;  // (N_HEADS, head_dim)
+@group(0) @binding(2) var<storage, read_write> out: array<vec4f>;  // (out_row + 1, N_HEADS, head_dim)
 @group(0) @binding(3) var<uniform> params: Params;
 
 var<workgroup> strip_out: array<vec4f, WORKGROUP>;  // (STRIPS, head_dim)
@@ -59,6 +60,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       acc += weight * strip_out[s * HEAD_DIM4 + lane];
       sum += weight * strip_sum[s * HEAD_DIM4 + lane];
     }
-    out[group.x * HEAD_DIM4 + lane] = acc / sum;
+    out[(params.out_row * N_HEADS + group.x) * HEAD_DIM4 + lane] = acc / sum;
   }
 }

@@ -25,11 +25,12 @@ struct Params {
   n_blocks: u32,  // for the host
   kv_len: u32,  // for the host: a bound of the keys that the last row sees
   window: u32,  // keys that a token sees, its own included
+  token_begin: u32,  // row of token 0 in q and out
 }
 
-@group(0) @binding(0) var<storage, read> q: array<vec4f>;  // (n_tokens, N_HEADS, head_dim)
+@group(0) @binding(0) var<storage, read> q: array<vec4f>;  // (token_begin + n_tokens, N_HEADS, head_dim)
 @group(0) @binding(3) var<storage, read> state: array<u32>;  // (8): [0] position of token 0
-@group(0) @binding(4) var<storage, read_write> out: array<vec4f>;  // (n_tokens, N_HEADS, head_dim)
+@group(0) @binding(4) var<storage, read_write> out: array<vec4f>;  // (token_begin + n_tokens, N_HEADS, head_dim)
 @group(0) @binding(5) var<uniform> params: Params;
 
 @compute @workgroup_size(8)
@@ -57,7 +58,7 @@ fn main(
   for (var r = 0; r < ROWS; r++) { // @unroll
     let row = min(first_row + r, n_rows - 1u);
     let token = row / GROUP_SIZE;
-    start[r] = (token * N_HEADS + group.y * GROUP_SIZE + row % GROUP_SIZE) * HEAD_DIM4;
+    start[r] = ((params.token_begin + token) * N_HEADS + group.y * GROUP_SIZE + row % GROUP_SIZE) * HEAD_DIM4;
     last_key[r] = position + token;
     row_max[r] = LOWEST;
     for (var d = 0; d < HEAD_DIM4; d++) { // @unroll

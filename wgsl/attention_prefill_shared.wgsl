@@ -24,11 +24,12 @@ struct Params {
   n_blocks: u32,  // for the host
   kv_len: u32,  // for the host: a bound of the keys that the last row sees
   window: u32,  // keys that a token sees, its own included
+  token_begin: u32,  // row of token 0 in q and out
 }
 
-@group(0) @binding(0) var<storage, read> q: array<vec4f>;  // (n_tokens, N_HEADS, head_dim)
+@group(0) @binding(0) var<storage, read> q: array<vec4f>;  // (token_begin + n_tokens, N_HEADS, head_dim)
 @group(0) @binding(3) var<storage, read> state: array<u32>;  // (8): [0] position of token 0
-@group(0) @binding(4) var<storage, read_write> out: array<vec4f>;  // (n_tokens, N_HEADS, head_dim)
+@group(0) @binding(4) var<storage, read_write> out: array<vec4f>;  // (token_begin + n_tokens, N_HEADS, head_dim)
 @group(0) @binding(5) var<uniform> params: Params;
 
 const TILE = 64u;  // rows, and keys
@@ -39,7 +40,7 @@ var<workgroup> tile: array<vec4f, 1024>;
 
 // Index of a row's first quad in q and out.
 fn row_start(row: u32, kv_head: u32) -> u32 {
-  return (row / GROUP_SIZE * N_HEADS + kv_head * GROUP_SIZE + row % GROUP_SIZE) * HEAD_DIM4;
+  return ((params.token_begin + row / GROUP_SIZE) * N_HEADS + kv_head * GROUP_SIZE + row % GROUP_SIZE) * HEAD_DIM4;
 }
 
 // Where row or key `i` of quad d of a slice stands: turned around so that 8 lanes which write 8 quads of one row, and

@@ -1,6 +1,6 @@
 // Gathers the rows of an embedding table that tokens name.
 //
-//   out[t][k] = W[tokens[tokens_begin + t]][k]
+//   out[out_row + t][k] = W[tokens[tokens_begin + t]][k]
 //
 // Grid: (n_tokens, ceil(groups / 8)) workgroups of 64 invocations; an invocation writes 4 columns.
 // Prelude: LOADS and QUADS (see the format).
@@ -13,10 +13,11 @@ struct Params {
   columns4: u32,  // columns / 4
   tokens_begin: u32,  // first token read
   n_tokens: u32,
+  out_row: u32,  // row of out where the first goes
 }
 
 @group(0) @binding(2) var<storage, read> tokens: array<u32>;  // (tokens_begin + n_tokens)
-@group(0) @binding(3) var<storage, read_write> out: array<vec4f>;  // (n_tokens, columns)
+@group(0) @binding(3) var<storage, read_write> out: array<vec4f>;  // (out_row + n_tokens, columns)
 @group(0) @binding(4) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
@@ -36,6 +37,6 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
     } else if (SCALED) {
       value *= scale.x;
     }
-    out[workgroup.x * params.columns4 + k4] = value;
+    out[(params.out_row + workgroup.x) * params.columns4 + k4] = value;
   }
 }

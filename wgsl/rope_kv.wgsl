@@ -12,12 +12,13 @@
 struct Params {
   n_tokens: u32,
   capacity: u32,  // rows of the cache, a ring: position p is in row p mod capacity
+  token_begin: u32,  // row of token 0 in qkv and q
 }
 
-@group(0) @binding(0) var<storage, read> qkv: array<vec2f>;  // (n_tokens, N_HEADS + 2 N_KV_HEADS, head_dim)
+@group(0) @binding(0) var<storage, read> qkv: array<vec2f>;  // (token_begin + n_tokens, N_HEADS + 2 N_KV_HEADS, head_dim)
 @group(0) @binding(1) var<storage, read> table: array<vec4f>;  // (n_positions, rotary_dim / 2, 2)
 @group(0) @binding(2) var<storage, read> state: array<u32>;  // (8): [0] position of token 0
-@group(0) @binding(3) var<storage, read_write> q: array<vec2f>;  // (n_tokens, N_HEADS, head_dim)
+@group(0) @binding(3) var<storage, read_write> q: array<vec2f>;  // (token_begin + n_tokens, N_HEADS, head_dim)
 @group(0) @binding(4) var<storage, read_write> k: array<KvPair>;  // (N_KV_HEADS, capacity, head_dim)
 @group(0) @binding(5) var<storage, read_write> v: array<KvPair>;  // (N_KV_HEADS, capacity, head_dim)
 @group(0) @binding(6) var<uniform> params: Params;
@@ -35,7 +36,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let rotates = head < N_HEADS + N_KV_HEADS && unit < ROTARY_DIM4;
   let first = select(2u * unit, unit, rotates);
   let second = select(2u * unit + 1u, unit + ROTARY_DIM4, rotates);
-  let row = (token * n_heads + head) * 2u * HEAD_DIM4;
+  let row = ((params.token_begin + token) * n_heads + head) * 2u * HEAD_DIM4;
   var a = qkv[row + first];
   var b = qkv[row + second];
   if (rotates) {
@@ -45,7 +46,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     a = rotated;
   }
   if (head < N_HEADS) {
-    let target_row = (token * N_HEADS + head) * 2u * HEAD_DIM4;
+    let target_row = ((params.token_begin + token) * N_HEADS + head) * 2u * HEAD_DIM4;
     q[target_row + first] = a;
     q[target_row + second] = b;
     return;

@@ -14,12 +14,13 @@
 struct Params {
   n_tokens: u32,  // for the host
   capacity: u32,  // rows of the cache, a ring: position p is in row p mod capacity
+  token_begin: u32,  // row of token 0 in qkv and q
 }
 
-@group(0) @binding(0) var<storage, read> qkv: array<vec2f>;  // (n_tokens, N_HEADS + 2 N_KV_HEADS, head_dim)
+@group(0) @binding(0) var<storage, read> qkv: array<vec2f>;  // (token_begin + n_tokens, N_HEADS + 2 N_KV_HEADS, head_dim)
 @group(0) @binding(1) var<storage, read> table: array<vec4f>;  // (n_positions, rotary_dim / 2, 2)
 @group(0) @binding(2) var<storage, read> state: array<u32>;  // (8): [0] position of token 0
-@group(0) @binding(3) var<storage, read_write> q: array<vec4f>;  // (n_tokens, N_HEADS, head_dim)
+@group(0) @binding(3) var<storage, read_write> q: array<vec4f>;  // (token_begin + n_tokens, N_HEADS, head_dim)
 @group(0) @binding(4) var<storage, read_write> k: array<u32>;  // codes (N_KV_HEADS, capacity, head_dim), then scales
 @group(0) @binding(5) var<storage, read_write> v: array<u32>;  // codes (N_KV_HEADS, capacity, head_dim), then scales
 @group(0) @binding(6) var<uniform> params: Params;
@@ -62,12 +63,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let head = group.x;
   let token = group.y;
   let position = state[0] + token;
-  let row = (token * (N_HEADS + 2u * N_KV_HEADS) + head) * 2u * HEAD_DIM4;
+  let row = ((params.token_begin + token) * (N_HEADS + 2u * N_KV_HEADS) + head) * 2u * HEAD_DIM4;
   let rotates = head < N_HEADS + N_KV_HEADS;
   let turned = vec4f(pair_of(row, 2u * lane, position, rotates), pair_of(row, 2u * lane + 1u, position, rotates));
   let x = stored_row(turned, lane);
   if (head < N_HEADS) {
-    q[(token * N_HEADS + head) * HEAD_DIM4 + lane] = x;
+    q[((params.token_begin + token) * N_HEADS + head) * HEAD_DIM4 + lane] = x;
     return;
   }
 

@@ -11,8 +11,16 @@ import { hadamard } from "./hadamard.ts";
 import { kvFamily, type KvFormat, scalePairs } from "./kv_formats.ts";
 
 type Inputs = "q" | "k" | "v" | "state";
-type PrefillParams = "n_tokens" | "capacity" | "scale" | "first_block" | "n_blocks" | "kv_len" | "window";
-type DecodeParams = "n_splits" | "capacity" | "scale" | "window";
+type PrefillParams =
+  | "n_tokens"
+  | "capacity"
+  | "scale"
+  | "first_block"
+  | "n_blocks"
+  | "kv_len"
+  | "window"
+  | "token_begin";
+type DecodeParams = "n_splits" | "capacity" | "scale" | "window" | "q_row";
 type ShapeNames = "GROUP_SIZE" | "N_HEADS" | "HEAD_DIM4";
 
 const INPUTS = { q: "read", k: "read", v: "read", state: "read" } as const;
@@ -54,7 +62,7 @@ function prefillFamily(variant: Variant, text: string): Readonly<Record<KvFormat
       bindings: { ...INPUTS, out: "read_write" },
       params: {
         ...{ n_tokens: "u32", capacity: "u32", scale: "f32", first_block: "u32", n_blocks: "u32" },
-        ...{ kv_len: "u32", window: "u32" },
+        ...{ kv_len: "u32", window: "u32", token_begin: "u32" },
       },
       subgroups: direct,
       workgroups: ({ n_blocks }, { GROUP_SIZE, N_HEADS }) => [n_blocks, N_HEADS / GROUP_SIZE],
@@ -77,7 +85,7 @@ function decodeFamily(variant: Variant, text: string): Readonly<Record<KvFormat,
       source: [source, wgsl.shared_online_softmax, text],
       constants: [...SHAPE_NAMES, "SPLIT", "HEADS", "PARTS", direct ? "SCALE_PAIRS" : "STRIPS"],
       bindings: { ...INPUTS, partials: "read_write" },
-      params: { n_splits: "u32", capacity: "u32", scale: "f32", window: "u32" },
+      params: { n_splits: "u32", capacity: "u32", scale: "f32", window: "u32", q_row: "u32" },
       subgroups: direct,
       workgroups: ({ n_splits }, { HEADS, N_HEADS }) => [N_HEADS / HEADS, n_splits],
       cost: ({ n_splits }, { SPLIT, N_HEADS, HEAD_DIM4 }) => n_splits * SPLIT * N_HEADS * pairCost(HEAD_DIM4),
@@ -96,14 +104,14 @@ const decode = {
 
 const merge: Kernel<
   "partials" | "state" | "out",
-  "n_splits" | "window",
+  "n_splits" | "window" | "out_row",
   "WORKGROUP" | "STRIPS" | "SPLIT" | "N_HEADS" | "HEAD_DIM4"
 > = defineKernel({
   name: "attention_merge",
   source: [wgsl.shared_online_softmax, wgsl.attention_merge],
   constants: ["WORKGROUP", "STRIPS", "SPLIT", "N_HEADS", "HEAD_DIM4"],
   bindings: { partials: "read", state: "read", out: "read_write" },
-  params: { n_splits: "u32", window: "u32" },
+  params: { n_splits: "u32", window: "u32", out_row: "u32" },
   workgroups: (_, { N_HEADS }) => [N_HEADS],
   cost: ({ n_splits }, { N_HEADS, HEAD_DIM4 }) => 8 * n_splits * N_HEADS * HEAD_DIM4,
 });
@@ -120,7 +128,7 @@ export interface AttentionHeads {
 
 /** Operands of `attention`. */
 export interface Attention extends AttentionHeads {
-  /** Rotated queries as `ropeKv` writes them: (nTokens, nHeads, headDim) f32. */
+  /** Rotated queries as `ropeKv` writes them: (at least firstRow + nTokens, nHeads, headDim) f32. */
   readonly q: Tensor;
   /** Cached keys, those of the chunk included, as `kvTensorShape` has them. */
   readonly k: Tensor;
@@ -130,10 +138,12 @@ export interface Attention extends AttentionHeads {
   readonly state: Tensor;
   /** Scratch of at least `attentionPartialsShape(heads, maxKvLength)` f32. */
   readonly partials: Tensor;
-  /** Output: (nTokens, nHeads, headDim) f32. */
+  /** Output: (at least firstRow + nTokens, nHeads, headDim) f32. */
   readonly out: Tensor;
   /** Number of tokens in the chunk. */
   readonly nTokens: number;
+  /** Row of the first token in `q` and `out`. Default 0. */
+  readonly firstRow?: number;
   /** The host's bound on `state[0] + nTokens`. A larger bound costs a little time and changes no result. */
   readonly maxKvLength: number;
   /**
@@ -172,6 +182,7 @@ function shapeOf({ nHeads, nKvHeads, headDim }: AttentionHeads): Record<ShapeNam
 
 function recordPrefill(recorder: Recorder, variant: Variant, operands: Attention): void {
   const { q, k, v, state, out, nTokens, maxKvLength, capacity, cacheFormat, nHeads, nKvHeads, headDim } = operands;
+  const { firstRow = 0 } = operands;
   const groupSize = nHeads / nKvHeads;
   // A second row halves the loads, and trebles the time that a software adapter takes to compile the kernel.
   const ROWS = headDim <= 128 ? 2 : 1;
@@ -187,7 +198,7 @@ function recordPrefill(recorder: Recorder, variant: Variant, operands: Attention
     recorder.dispatch(
       prefill[variant][cacheFormat],
       { q, k, v, state, out },
-      { ...params, kv_len: Math.min(maxKvLength - nTokens, window) + nSeen, window },
+      { ...params, kv_len: Math.min(maxKvLength - nTokens, window) + nSeen, window, token_begin: firstRow },
       { ...shapeOf(operands), ROWS, PARTS: Math.ceil(headDim / 64), SCALE_PAIRS: scalePairs(headDim) },
     );
   }
@@ -195,6 +206,7 @@ function recordPrefill(recorder: Recorder, variant: Variant, operands: Attention
 
 function recordDecode(recorder: Recorder, variant: Variant, operands: Attention): void {
   const { q, k, v, state, partials, out, maxKvLength, capacity, cacheFormat, nHeads, nKvHeads, headDim } = operands;
+  const { firstRow = 0 } = operands;
   const window = operands.window ?? NO_WINDOW;
   const nWindowSplits = Math.ceil((window - 1) / SPLIT[variant]) + 1;
   const n_splits = Math.min(nWindowSplits, Math.ceil(maxKvLength / SPLIT[variant]));
@@ -202,13 +214,13 @@ function recordDecode(recorder: Recorder, variant: Variant, operands: Attention)
   const PARTS = Math.ceil(quads / 8);
   const most = variant === "direct" ? Math.floor(32 / PARTS) : Math.min(4, Math.floor(16 / PARTS));
   const STRIPS = variant === "direct" ? 1 : Math.min(RING_TILE, Math.floor(256 / quads));
-  const params = { n_splits, capacity, scale: operands.scale * Math.LOG2E, window };
+  const params = { n_splits, capacity, scale: operands.scale * Math.LOG2E, window, q_row: firstRow };
   recorder.dispatch(decode[variant][cacheFormat], { q, k, v, state, partials }, params, {
     ...shapeOf(operands),
     ...{ SPLIT: SPLIT[variant], HEADS: headsAtOnce(nHeads / nKvHeads, most), PARTS, STRIPS },
     SCALE_PAIRS: scalePairs(headDim),
   });
-  recorder.dispatch(merge, { partials, state, out }, { n_splits, window }, {
+  recorder.dispatch(merge, { partials, state, out }, { n_splits, window, out_row: firstRow }, {
     ...{ N_HEADS: nHeads, HEAD_DIM4: quads, SPLIT: SPLIT[variant], STRIPS },
     WORKGROUP: variant === "direct" ? PARTS * 8 : 256,
   });

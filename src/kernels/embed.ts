@@ -12,7 +12,7 @@ import { formatConstants, formatSource } from "./formats.ts";
 
 type Embedding = Kernel<
   "weight" | "scales" | "tokens" | "out",
-  "row_begin" | "rows" | "groups" | "columns4" | "tokens_begin" | "n_tokens",
+  "row_begin" | "rows" | "groups" | "columns4" | "tokens_begin" | "n_tokens" | "out_row",
   "LOADS" | "QUADS"
 >;
 
@@ -30,6 +30,7 @@ const kernels = Object.fromEntries(WEIGHT_FORMATS.map((format): [WeightFormat, E
       columns4: "u32",
       tokens_begin: "u32",
       n_tokens: "u32",
+      out_row: "u32",
     },
     workgroups: ({ n_tokens, groups }) => [n_tokens, Math.ceil(groups / 8)],
     cost: ({ n_tokens, columns4 }) => n_tokens * columns4 * 4,
@@ -44,18 +45,23 @@ export interface Embed {
   readonly tokensOffset?: number;
   /** The embedding table: (vocab, hidden), hidden a multiple of 4. */
   readonly table: Matrix;
-  /** Output: (nTokens, hidden) f32. */
+  /** Output: (at least firstRow + nTokens, hidden) f32. */
   readonly out: Tensor;
   /** Number of tokens. */
   readonly nTokens: number;
+  /** Row of `out` where the first token goes. Default 0. */
+  readonly firstRow?: number;
 }
 
 /**
- * Records out[t] = table[tokens[tokensOffset + t]] for each token. A token outside the table leaves its row as it was.
+ * Records out[firstRow + t] = table[tokens[tokensOffset + t]] for each token. A token outside the table leaves its row as it was.
  *
  * @throws {RangeError} If the number of columns is no multiple of 4.
  */
-export function embed(recorder: Recorder, { tokens, tokensOffset = 0, table, out, nTokens }: Embed): void {
+export function embed(
+  recorder: Recorder,
+  { tokens, tokensOffset = 0, table, out, nTokens, firstRow = 0 }: Embed,
+): void {
   const { columns, groups, format } = table;
   if (columns % 4 !== 0) {
     throw new RangeError(`Cannot gather rows of ${columns} columns: their number must be a multiple of 4`);
@@ -68,6 +74,7 @@ export function embed(recorder: Recorder, { tokens, tokensOffset = 0, table, out
       columns4: columns / 4,
       tokens_begin: tokensOffset,
       n_tokens: nTokens,
+      out_row: firstRow,
     }, formatConstants(format));
   }
 }

@@ -9,12 +9,12 @@ import type { Tensor } from "../gpu/tensor.ts";
 import * as wgsl from "../../wgsl/mod.ts";
 import { hadamardBlock } from "./kv_formats.ts";
 
-const kernel: Kernel<"x", "n_tokens" | "n_heads", "STAGES" | "HEAD_DIM4"> = defineKernel({
+const kernel: Kernel<"x", "n_tokens" | "n_heads" | "token_begin", "STAGES" | "HEAD_DIM4"> = defineKernel({
   name: "hadamard",
   source: [wgsl.shared_hadamard, wgsl.hadamard],
   constants: ["STAGES", "HEAD_DIM4"],
   bindings: { x: "read_write" },
-  params: { n_tokens: "u32", n_heads: "u32" },
+  params: { n_tokens: "u32", n_heads: "u32", token_begin: "u32" },
   workgroups: ({ n_tokens, n_heads }) => [n_heads, n_tokens],
   cost: ({ n_tokens, n_heads }, { STAGES, HEAD_DIM4 }) => 4 * (STAGES + 2) * n_tokens * n_heads * HEAD_DIM4,
 });
@@ -26,10 +26,12 @@ export function hadamardStages(headDim: number): number {
 
 /** Operands of `hadamard`. */
 export interface Hadamard {
-  /** Rows, changed in place: (nTokens, nHeads, headDim) f32. */
+  /** Rows, changed in place: (at least firstRow + nTokens, nHeads, headDim) f32. */
   readonly x: Tensor;
   /** Number of tokens. */
   readonly nTokens: number;
+  /** Row of the first token. Default 0. */
+  readonly firstRow?: number;
   /** Rows of a token. */
   readonly nHeads: number;
   /** Elements of a row, a multiple of 4 up to 1,024. */
@@ -37,8 +39,8 @@ export interface Hadamard {
 }
 
 /** Records the normalised transform of every row, in blocks of the largest power of two that divides headDim. */
-export function hadamard(recorder: Recorder, { x, nTokens, nHeads, headDim }: Hadamard): void {
-  recorder.dispatch(kernel, { x }, { n_tokens: nTokens, n_heads: nHeads }, {
+export function hadamard(recorder: Recorder, { x, nTokens, firstRow = 0, nHeads, headDim }: Hadamard): void {
+  recorder.dispatch(kernel, { x }, { n_tokens: nTokens, n_heads: nHeads, token_begin: firstRow }, {
     STAGES: hadamardStages(headDim),
     HEAD_DIM4: headDim / 4,
   });

@@ -11,7 +11,7 @@ import { hadamardStages } from "./hadamard.ts";
 import type { KvFormat } from "./kv_formats.ts";
 
 type Bindings = "qkv" | "table" | "state" | "q" | "k" | "v";
-type Params = "n_tokens" | "capacity";
+type Params = "n_tokens" | "capacity" | "token_begin";
 type Names = "N_HEADS" | "N_KV_HEADS" | "HEAD_DIM4" | "ROTARY_DIM4";
 type RopeKvKernel = Kernel<Bindings, Params, Names | "STAGES">;
 
@@ -32,7 +32,7 @@ function elementwise(format: "f32" | "f16", source: string): RopeKvKernel {
     source: [source, wgsl.rope_kv],
     constants: [...NAMES],
     bindings: BINDINGS,
-    params: { n_tokens: "u32", capacity: "u32" },
+    params: { n_tokens: "u32", capacity: "u32", token_begin: "u32" },
     workgroups: ({ n_tokens }, { N_HEADS, N_KV_HEADS, HEAD_DIM4 }) => [
       Math.ceil((N_HEADS + 2 * N_KV_HEADS) * HEAD_DIM4 / 64),
       n_tokens,
@@ -48,7 +48,7 @@ function grouped(format: "q8" | "q4", source: readonly string[]): RopeKvKernel {
     source: [...source, wgsl.rope_kv_groups],
     constants: [...NAMES, ...(format === "q4" ? ["STAGES" as const] : [])],
     bindings: BINDINGS,
-    params: { n_tokens: "u32", capacity: "u32" },
+    params: { n_tokens: "u32", capacity: "u32", token_begin: "u32" },
     workgroups: ({ n_tokens }, { N_HEADS, N_KV_HEADS }) => [N_HEADS + 2 * N_KV_HEADS, n_tokens],
     cost: ({ n_tokens }, { N_HEADS, N_KV_HEADS, HEAD_DIM4 }) => 64 * n_tokens * (N_HEADS + 2 * N_KV_HEADS) * HEAD_DIM4,
   });
@@ -63,13 +63,13 @@ const kernels: Readonly<Record<KvFormat, RopeKvKernel>> = {
 
 /** Operands of `ropeKv`. */
 export interface RopeKv {
-  /** Projected queries, keys and values: (nTokens, nHeads + 2 nKvHeads, headDim) f32. */
+  /** Projected queries, keys and values: (at least firstRow + nTokens, nHeads + 2 nKvHeads, headDim) f32. */
   readonly qkv: Tensor;
   /** Cosines and sines by position: (nPositions, rotaryDim / 2, 2) f32, with a row for every position below `capacity`. */
   readonly table: Tensor;
   /** Sequence state: (8) u32; `state[0]` is the position of the first token. */
   readonly state: Tensor;
-  /** Output, rotated queries: (nTokens, nHeads, headDim) f32. For q4 the Hadamard transform of the rotated rows. */
+  /** Output, rotated queries: (at least firstRow + nTokens, nHeads, headDim) f32. For q4 the Hadamard transform of the rotated rows. */
   readonly q: Tensor;
   /** Cached keys, rotated: as `kvTensorShape` has them. Rows position to position + nTokens - 1 are written. */
   readonly k: Tensor;
@@ -81,6 +81,8 @@ export interface RopeKv {
   readonly capacity: number;
   /** Number of tokens. */
   readonly nTokens: number;
+  /** Row of the first token in `qkv` and `q`. Default 0. */
+  readonly firstRow?: number;
   /** Query heads. */
   readonly nHeads: number;
   /** Key and value heads. */
@@ -94,8 +96,12 @@ export interface RopeKv {
 /** Records the rotation of queries and keys (pairs j and j + rotaryDim / 2) and the write into the cache. */
 export function ropeKv(recorder: Recorder, operands: RopeKv): void {
   const { qkv, table, state, q, k, v, cacheFormat, capacity, nTokens, nHeads, nKvHeads, headDim } = operands;
-  const { rotaryDim = headDim } = operands;
-  recorder.dispatch(kernels[cacheFormat], { qkv, table, state, q, k, v }, { n_tokens: nTokens, capacity }, {
+  const { rotaryDim = headDim, firstRow = 0 } = operands;
+  recorder.dispatch(kernels[cacheFormat], { qkv, table, state, q, k, v }, {
+    n_tokens: nTokens,
+    capacity,
+    token_begin: firstRow,
+  }, {
     N_HEADS: nHeads,
     N_KV_HEADS: nKvHeads,
     HEAD_DIM4: headDim / 4,

@@ -15,6 +15,8 @@ interface Case extends AttentionShape {
   isSoftware: boolean;
   /** Bound given to the host, over the real length. */
   slack: number;
+  /** Rows of q and out that stand before the first token's. Default 0. */
+  firstRow?: number;
 }
 
 function random(shape: AttentionShape): { q: Float32Array<ArrayBuffer>; k: Float32Array; v: Float32Array } {
@@ -64,7 +66,7 @@ async function run(
   shape: Case,
   recorder: Recorder = gpu.record({ isSoftware: shape.isSoftware }),
 ): Promise<Float32Array> {
-  const { nTokens, nHeads, nKvHeads, headDim, capacity, position, cacheFormat, slack, window } = shape;
+  const { nTokens, nHeads, nKvHeads, headDim, capacity, position, cacheFormat, slack, window, firstRow = 0 } = shape;
   const cached = (name: string, values: Float32Array) => {
     const [dtype, extents] = kvTensorShape(cacheFormat, shape, capacity);
     return gpu.tensorOf(name, dtype, extents, packed(values, cacheFormat, headDim));
@@ -72,13 +74,15 @@ async function run(
   const maxKvLength = position + nTokens + slack;
   using keys = cached("k", k);
   using values = cached("v", v);
-  using queries = upload("q", q, [nTokens, nHeads, headDim]);
+  const rows = new Float32Array((firstRow + nTokens) * nHeads * headDim);
+  rows.set(q, firstRow * nHeads * headDim);
+  using queries = upload("q", rows, [firstRow + nTokens, nHeads, headDim]);
   using state = gpu.tensorOf("state", "u32", [8], new Uint32Array([position, 0, 0, 0, 0, 0, 0, 0]));
   using partials = gpu.createTensor("partials", "f32", attentionPartialsShape(shape, Math.min(maxKvLength, 1e5)));
-  using out = gpu.createTensor("out", "f32", [nTokens, nHeads, headDim]);
+  using out = gpu.createTensor("out", "f32", [firstRow + nTokens, nHeads, headDim]);
   attention(recorder, {
     ...{ q: queries, k: keys, v: values, state, partials, out, nTokens, maxKvLength, capacity, cacheFormat },
-    ...{ nHeads, nKvHeads, headDim, scale: headDim ** -0.5, window },
+    ...{ nHeads, nKvHeads, headDim, scale: headDim ** -0.5, window, firstRow },
   });
   await gpu.run(recorder);
   return await download(out);
@@ -194,6 +198,17 @@ for (const isSoftware of VARIANTS) {
       assertEquals(ring, all);
     }
   });
+
+  for (const [nTokens, cacheFormat] of [[1, "f16"], [5, "f16"], [1, "q4"], [5, "q4"]] as const) {
+    Deno.test(`attention() ${name} takes ${nTokens} rows from firstRow on and no others, ${cacheFormat}`, async () => {
+      const shape = { nTokens, nHeads: 6, nKvHeads: 2, headDim: 64, capacity: 160, position: 150 };
+      const inputs = random(shape);
+      const options = { ...shape, cacheFormat, isSoftware, slack: 0 };
+      const expected = new Float32Array((3 + nTokens) * 6 * 64);
+      expected.set(await run(inputs, options), 3 * 6 * 64);
+      assertEquals(await run(inputs, { ...options, firstRow: 3 }), expected);
+    });
+  }
 
   Deno.test(`attention() ${name} does not depend on the host's bound`, async () => {
     const shape = { nTokens: 1, nHeads: 9, nKvHeads: 3, headDim: 64, capacity: 900, position: 400 };

@@ -36,6 +36,20 @@ Deno.test("embed() refuses columns that are no multiple of 4", () => {
   disposeMatrix(table);
 });
 
+Deno.test("embed() writes rows from firstRow on and no others", async () => {
+  const stored = randomWeights("q4", 9, 36, 1);
+  const table = matrixOf(stored, 32);
+  using tokens = gpu.tensorOf("tokens", "u32", [2], Uint32Array.of(8, 3));
+  using out = gpu.tensorOf("out", "f32", [5, 36], new Float32Array(5 * 36).fill(7));
+  const recorder = gpu.record();
+  embed(recorder, { tokens, table, out, nTokens: 2, firstRow: 2 });
+  await gpu.run(recorder);
+  const expected = new Float32Array(5 * 36).fill(7);
+  expected.set(twin(Uint32Array.of(8, 3), decodeWeights(stored), 36), 2 * 36);
+  assertEquals(await download(out), expected);
+  disposeMatrix(table);
+});
+
 Deno.test("embed() leaves the row of a token outside the table as it was", async () => {
   const table = matrixOf(randomWeights("q8", 3, 8, 1));
   using tokens = gpu.tensorOf("tokens", "u32", [2], Uint32Array.of(3, 2 ** 32 - 1));

@@ -25,6 +25,17 @@ for (
   });
 }
 
+Deno.test("hadamard() changes rows from firstRow on and no others", async () => {
+  const values = randomFloats(7 * 3 * 64, 5);
+  using x = upload("x", values, [7, 3, 64]);
+  const recorder = gpu.record();
+  hadamard(recorder, { x, nTokens: 2, firstRow: 4, nHeads: 3, headDim: 64 });
+  await gpu.run(recorder);
+  const expected = values.slice();
+  expected.set(await run(values.slice(4 * 192, 6 * 192), 2, 3, 64), 4 * 192);
+  assertEquals(await download(x), expected);
+});
+
 Deno.test("hadamard() undoes itself and spreads one element over its block evenly", async () => {
   const values = randomFloats(5 * 96, 3);
   const back = await run((await run(values, 5, 1, 96)).slice(), 5, 1, 96);

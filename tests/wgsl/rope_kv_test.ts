@@ -234,3 +234,30 @@ Deno.test("ropeKv() keeps the norm of every pair", async () => {
     }
   }
 });
+
+for (const cacheFormat of KV_FORMATS) {
+  Deno.test(`ropeKv() takes rows from firstRow on and writes no others, ${cacheFormat}`, async () => {
+    const shape = { nTokens: 2, nHeads: 4, nKvHeads: 2, headDim: 64, rotaryDim: 64, position: 5 };
+    const [capacity, width] = [12, 8 * 64];
+    const values = randomFloats(5 * width, 9, 2);
+    const frequencies = ropeFrequencies({ type: "none" }, { rotaryDim: 64, ropeTheta: 1e4 });
+    const turns = hostRopeTable(frequencies, { firstPosition: 0, nPositions: capacity });
+    using table = upload("table", turns, [capacity, 32, 2]);
+    using state = gpu.tensorOf("state", "u32", [8], new Uint32Array([5, 0, 0, 0, 0, 0, 0, 0]));
+    const run = async (rows: Float32Array<ArrayBuffer>, firstRow: number) => {
+      using qkv = upload("qkv", rows, [firstRow + 2, 8, 64]);
+      using q = gpu.createTensor("q", "f32", [firstRow + 2, 4, 64]);
+      using k = gpu.createTensor("k", ...kvTensorShape(cacheFormat, shape, capacity));
+      using v = gpu.createTensor("v", ...kvTensorShape(cacheFormat, shape, capacity));
+      const recorder = gpu.record();
+      ropeKv(recorder, { qkv, table, state, q, k, v, cacheFormat, capacity, firstRow, ...shape });
+      await gpu.run(recorder);
+      return { q: await download(q), k: await gpu.read(k), v: await gpu.read(v) };
+    };
+    const alone = await run(values.slice(3 * width), 0);
+    const among = await run(values, 3);
+    assertEquals(among.q.subarray(3 * 4 * 64), alone.q);
+    assertEquals(maxError(among.q.subarray(0, 3 * 4 * 64), new Float64Array(3 * 4 * 64)), 0);
+    assertEquals([among.k, among.v], [alone.k, alone.v]);
+  });
+}
