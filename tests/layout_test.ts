@@ -13,7 +13,7 @@ const ROOT = new URL("../", import.meta.url);
 const SKIPPED = /^(\.git|node_modules|dist|wasm\/(target|pkg|fuzz\/(target|corpus|artifacts))|tests\/testdata)$/;
 
 /** Suffixes of kernels that compute the same in another way and share a test. */
-const VARIANT = /_(direct|shared|subgroup|tiled)$/;
+const VARIANT = /_(direct|plain|shared|subgroup|tiled)$/;
 
 async function filesBelow(path: string = "", skipped: RegExp = SKIPPED): Promise<string[]> {
   const found: string[] = [];

@@ -151,7 +151,11 @@ export class Model {
   /** Which variant of each kernel runs, chosen by the adapter's features. */
   get variants(): Readonly<Record<string, string>> {
     const { gpu, rope } = this.#parts.runtime;
-    const kernels = gpu.isSoftware ? "direct" : gpu.features.subgroups ? "subgroup" : "shared";
+    const kernels = gpu.isSoftware
+      ? gpu.subgroupSize < 8 ? "plain" : "direct"
+      : gpu.features.subgroups
+      ? "subgroup"
+      : "shared";
     return { kernels, ropeTable: rope.source };
   }
 

@@ -56,7 +56,8 @@ export class Gpu {
     this.#ownsDevice = ownsDevice;
     this.limits = device.limits;
     const info = device.adapterInfo;
-    this.isSoftware = info?.isFallbackAdapter === true || /llvmpipe|swiftshader/i.test(info?.description ?? "");
+    this.isSoftware = info?.isFallbackAdapter === true ||
+      /llvmpipe|swiftshader/i.test(`${info?.architecture} ${info?.description}`);
     this.name = info?.description || [info?.vendor, info?.architecture].filter(Boolean).join(" ") || "unknown adapter";
     this.features = {
       subgroups: device.features.has("subgroups"),
@@ -101,6 +102,11 @@ export class Gpu {
   /** Bytes of all live tensors. */
   get allocatedBytes(): number {
     return this.#allocated;
+  }
+
+  /** Lanes of the adapter's smallest subgroup; 0 where there are none, or it does not say. */
+  get subgroupSize(): number {
+    return this.features.subgroups ? this.device.adapterInfo?.subgroupMinSize ?? 0 : 0;
   }
 
   /** Largest tensor that one binding can hold, in bytes. */
@@ -177,7 +183,7 @@ export class Gpu {
     const own = {
       isSoftware: this.isSoftware,
       subgroups: this.features.subgroups,
-      subgroupSize: this.device.adapterInfo?.subgroupMinSize ?? 0,
+      subgroupSize: this.subgroupSize,
     };
     return new Recorder(this.pipelines, this.limits.maxComputeWorkgroupsPerDimension, { ...own, ...traits });
   }

@@ -68,6 +68,18 @@ const matmulDirect = family((format): Kernel<Bindings, MatrixParams, "LOADS" | "
   })
 );
 
+const matmulPlain = family((format): Kernel<Bindings, MatrixParams, "LOADS" | "QUADS" | "TAIL" | "ROWS" | "TOKENS"> =>
+  defineKernel({
+    name: `matmul_plain.${format}`,
+    source: [formatSource(format), wgsl.matmul_plain],
+    constants: ["LOADS", "QUADS", "TAIL", "ROWS", "TOKENS"],
+    bindings: BINDINGS,
+    params: MATRIX_PARAMS,
+    workgroups: ({ rows, n_rows }, { ROWS, TOKENS }) => [Math.ceil(rows / (8 * ROWS)), Math.ceil(n_rows / TOKENS)],
+    cost: ({ rows, groups, n_rows }) => rows * groups * GROUP * n_rows,
+  })
+);
+
 /** matvec_shared, with the sum over lanes by subgroups or, where there are none, through workgroup memory alone. */
 function sharedFamily(subgroups: boolean) {
   const addLanes = subgroups ? wgsl.shared_add_lanes_subgroup : wgsl.shared_add_lanes_none;
@@ -142,7 +154,6 @@ export function matmul(recorder: Recorder, operands: Matmul): void {
   }
   const { isSoftware, subgroupSize } = recorder.traits;
   const subgroups = recorder.traits.subgroups && subgroupSize >= 8;
-  const direct = isSoftware && subgroups;
   for (const { rowBegin, rows, weight, scales } of matrix.parts) {
     // Without a bias the kernel does not read the binding, which must hold some tensor nevertheless.
     const buffers = { weight, scales, x, bias: bias ?? scales, out };
@@ -158,7 +169,10 @@ export function matmul(recorder: Recorder, operands: Matmul): void {
     };
     const constants = { ...formatConstants(format), TAIL: columns % GROUP !== 0, ODD: groups % 2 !== 0 };
     const manyParams = { ...params, n_rows: nRows, out_stride: outStride };
-    if (direct) {
+    if (isSoftware && !subgroups) {
+      const tile = nRows === 1 ? { ROWS: 4, TOKENS: 1 } : { ROWS: 2, TOKENS: 8 };
+      recorder.dispatch(matmulPlain[format], buffers, manyParams, { ...constants, ...tile });
+    } else if (isSoftware) {
       if (nRows === 1) recorder.dispatch(matvecDirect[format], buffers, params, { ...constants, ROWS: 4, TOUCHES: 1 });
       else recorder.dispatch(matmulDirect[format], buffers, manyParams, { ...constants, ROWS: 3 });
     } else if (nRows === 1) {

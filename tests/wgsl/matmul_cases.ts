@@ -14,6 +14,7 @@ import { matrixOf, randomWeights } from "./weights.ts";
 /** The traits that lead to each variant. */
 export const VARIANTS: readonly (readonly [string, AdapterTraits])[] = [
   ["direct", { isSoftware: true, subgroups: true, subgroupSize: 8 }],
+  ["plain", { isSoftware: true, subgroups: true, subgroupSize: 4 }],
   ["shared", { isSoftware: false, subgroups: false, subgroupSize: 0 }],
   ["subgroup", { isSoftware: false, subgroups: true, subgroupSize: 8 }],
 ];
