@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Pipeline } from "./pipelines.ts";
 import type { Copy, Dispatch } from "./recorder.ts";
 
 /**
@@ -14,7 +15,7 @@ import type { Copy, Dispatch } from "./recorder.ts";
  */
 export function encode(encoder: GPUCommandEncoder, steps: readonly (Dispatch | Copy)[], base: number): void {
   let pass: GPUComputePassEncoder | undefined;
-  let pipeline: GPUComputePipeline | undefined;
+  let pipeline: Pipeline | undefined;
   for (const step of steps) {
     if ("copy" in step) {
       pass?.end();
@@ -32,7 +33,10 @@ export function encode(encoder: GPUCommandEncoder, steps: readonly (Dispatch | C
       pass = encoder.beginComputePass();
       pipeline = undefined;
     }
-    if (step.pipeline !== pipeline) pass.setPipeline(pipeline = step.pipeline);
+    if (step.pipeline !== pipeline) {
+      pipeline = step.pipeline;
+      pass.setPipeline(pipeline.compiled);
+    }
     if (step.paramsOffset >= 0) pass.setBindGroup(0, step.bindGroup, [base + step.paramsOffset]);
     else pass.setBindGroup(0, step.bindGroup);
     pass.dispatchWorkgroups(...step.grid);

@@ -8,14 +8,30 @@ import type { Constants, Kernel } from "./kernel.ts";
 import { specialize } from "./specialize.ts";
 import type { Tensor } from "./tensor.ts";
 
-/** One compiled specialisation of a kernel, with the bind groups made for it. */
-export interface Pipeline {
-  /** The compiled pipeline. */
-  readonly pipeline: GPUComputePipeline;
+/** One specialisation of a kernel, compiled or being compiled, with the bind groups made for it. */
+export class Pipeline {
   /** Layout of group 0: the kernel's storage buffers, then its uniform. */
   readonly layout: GPUBindGroupLayout;
   /** Bind groups by the ids of their tensors. */
-  readonly bindGroups: Map<string, GPUBindGroup>;
+  readonly bindGroups: Map<string, GPUBindGroup> = new Map();
+  readonly #compileNow: () => GPUComputePipeline;
+  #compiled: GPUComputePipeline | undefined;
+
+  /** @param compileNow Makes the pipeline at once, where one is needed before it was compiled ahead. */
+  constructor(layout: GPUBindGroupLayout, compileNow: () => GPUComputePipeline) {
+    this.layout = layout;
+    this.#compileNow = compileNow;
+  }
+
+  /** The compiled pipeline. */
+  get compiled(): GPUComputePipeline {
+    return this.#compiled ??= this.#compileNow();
+  }
+
+  /** Takes a pipeline that was compiled beside others. */
+  set compiled(pipeline: GPUComputePipeline) {
+    this.#compiled ??= pipeline;
+  }
 }
 
 /** Bytes between two dispatches' params: the alignment that every adapter grants to dynamic offsets. */
@@ -29,6 +45,7 @@ export class Pipelines {
   readonly #park: (error: Promise<Error | undefined>) => void;
   readonly #cache = new WeakMap<Kernel, Map<string, Pipeline>>();
   readonly #all = new Set<Pipeline>();
+  #isAhead = false;
 
   /**
    * @param device Where to compile.
@@ -51,6 +68,19 @@ export class Pipelines {
   /** Number of pipelines compiled so far. */
   get size(): number {
     return this.#all.size;
+  }
+
+  /**
+   * While `record` runs, new pipelines only begin to be compiled, all at the same time where the device can: a browser
+   * compiles on several threads, and otherwise one pipeline after the other. Their outcome is parked like any other.
+   */
+  ahead(record: () => void): void {
+    this.#isAhead = true;
+    try {
+      record();
+    } finally {
+      this.#isAhead = false;
+    }
   }
 
   /** The pipeline of a kernel with these constants, compiled now if it is new. */
@@ -112,13 +142,23 @@ export class Pipelines {
     device.pushErrorScope("validation");
     const module = device.createShaderModule({ label: kernel.name, code });
     const layout = device.createBindGroupLayout({ label: kernel.name, entries });
-    const pipeline = device.createComputePipeline({
+    const descriptor: GPUComputePipelineDescriptor = {
       label: kernel.name,
       layout: device.createPipelineLayout({ label: kernel.name, bindGroupLayouts: [layout] }),
       compute: { module, entryPoint: "main" },
-    });
+    };
+    const built = new Pipeline(layout, () => device.createComputePipeline(descriptor));
+    let compiling: Promise<GPUComputePipeline | undefined> = Promise.resolve(undefined);
+    if (this.#isAhead) compiling = device.createComputePipelineAsync(descriptor);
+    else void built.compiled;
+    const validating = device.popErrorScope();
+    const compiled = compiling.then((pipeline) => {
+      if (pipeline !== undefined) built.compiled = pipeline;
+      return null;
+    }, (error: Error) => error);
     this.#park(
-      device.popErrorScope().then(async (error) => {
+      Promise.all([validating, compiled]).then(async ([invalid, failed]) => {
+        const error = invalid ?? failed;
         if (error === null) return undefined;
         const { messages } = await module.getCompilationInfo();
         const where = messages.find((message) => message.type === "error");
@@ -126,7 +166,7 @@ export class Pipelines {
         return new ShaderError(kernel.name, `Cannot compile kernel ${kernel.name}${line}: ${error.message}`);
       }),
     );
-    return { pipeline, layout, bindGroups: new Map() };
+    return built;
   }
 }
 

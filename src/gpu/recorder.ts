@@ -13,8 +13,8 @@ import type { Tensor } from "./tensor.ts";
 export interface Dispatch {
   /** The kernel, for its name. */
   readonly kernel: Kernel;
-  /** Compiled pipeline. */
-  readonly pipeline: GPUComputePipeline;
+  /** Its specialisation. */
+  readonly pipeline: Pipeline;
   /** Storage buffers, and the uniform at a dynamic offset. */
   readonly bindGroup: GPUBindGroup;
   /** Byte offset of this dispatch's params in the recorder's params; -1 where the kernel has none. */
@@ -121,7 +121,7 @@ export class Recorder {
     }
     this.#steps.push({
       kernel: kernel as unknown as Kernel,
-      pipeline: entry.pipeline,
+      pipeline: entry,
       bindGroup: this.#pipelines.bind(kernel as unknown as Kernel, entry, buffers),
       paramsOffset,
       grid: [x, y, z],

@@ -35,7 +35,7 @@ export async function timeDispatches(gpu: Gpu, recorder: Recorder): Promise<Disp
       const pass = encoder.beginComputePass({
         timestampWrites: { querySet, beginningOfPassWriteIndex: 2 * i, endOfPassWriteIndex: 2 * i + 1 },
       });
-      pass.setPipeline(step.pipeline);
+      pass.setPipeline(step.pipeline.compiled);
       if (step.paramsOffset >= 0) pass.setBindGroup(0, step.bindGroup, [step.paramsOffset]);
       else pass.setBindGroup(0, step.bindGroup);
       pass.dispatchWorkgroups(...step.grid);

@@ -24,11 +24,14 @@ export async function warmUp(runtime: Runtime): Promise<void> {
     cache.reserve(Math.min(2, contextLength));
     const ropeTable = await runtime.ropeTable(cache.capacity, 0);
     const recorder = gpu.record();
-    for (let nTokens = Math.min(2, contextLength, runtime.prefillChunk); nTokens > 0; nTokens--) {
-      first.forward(recorder, { tokens: scratch.tokens, nTokens, state, cache, maxKvLength: nTokens, ropeTable });
-    }
-    first.logits(recorder, 0, 1);
-    select(recorder, { logits: scratch.logits, state, token, selection, nStopIds: 0 });
+    gpu.pipelines.ahead(() => {
+      for (let nTokens = Math.min(2, contextLength, runtime.prefillChunk); nTokens > 0; nTokens--) {
+        first.forward(recorder, { tokens: scratch.tokens, nTokens, state, cache, maxKvLength: nTokens, ropeTable });
+      }
+      first.logits(recorder, 0, 1);
+      select(recorder, { logits: scratch.logits, state, token, selection, nStopIds: 0 });
+    });
+    await gpu.settle();
     await gpu.run(recorder);
     await gpu.settle();
   } finally {
