@@ -7,15 +7,16 @@ import { chooseDocuments, encodeDocument, type EvalDocument, type TextDocument }
 import { DEFAULT_STRIDE, type NamedScaling } from "../eval/passes.ts";
 import { perplexity, type PerplexityRow } from "../eval/perplexity.ts";
 import { perplexityCsv, perplexityPlot } from "../eval/report.ts";
-import { SAMPLED_TARGETS, type WindowEnd } from "../eval/windows.ts";
+import { documentTokensOf, SAMPLED_TARGETS, type WindowEnd } from "../eval/windows.ts";
 import type { Model } from "../../mod.ts";
-import { readJsonFile, type Run } from "./command.ts";
+import { readJsonFile, resolvePath, type Run } from "./command.ts";
 import { readDocuments } from "./documents.ts";
-import { methodOf, nameOf, progressLine } from "./evaluation_output.ts";
+import { listed, methodOf, nameOf, progressLine } from "./evaluation_output.ts";
 import { documentsFingerprint, EvaluationState, hashOf, modelFingerprint } from "./evaluation_state.ts";
 import { defaultLengths, lengthsOption } from "./lengths.ts";
 import { modelOptions, openModel } from "./loading.ts";
 import { flag, integer, type Option, text, UsageError } from "./options.ts";
+import type { Terminal } from "./terminal.ts";
 import { WholeFile } from "./whole_file.ts";
 
 const bucketsOption: Option<readonly number[] | undefined> = {
@@ -36,7 +37,7 @@ const bucketsOption: Option<readonly number[] | undefined> = {
 /** Options of both commands. */
 export const evaluationOptions = {
   "lengths": lengthsOption,
-  "stride": integer(`Tokens from one sliding window to the next, ${DEFAULT_STRIDE} unless given`, {
+  "stride": integer(`Tokens from one sliding window to the next, ${DEFAULT_STRIDE} or less unless given`, {
     min: 1,
     max: 2 ** 30,
   }),
@@ -95,18 +96,22 @@ export async function evaluate(
   const { documents, windowEnds, skipped } = encodeDocuments(model, texts, places, values, (name) => {
     terminal.progress(`encode ${name}`);
   });
-  if (skipped.length > 0) {
-    const names = skipped.slice(0, 3).map(({ name }) => name).join(", ");
-    terminal.note(
-      `note: skipped ${skipped.length} documents of fewer than ${values["min-tokens"] ?? 2} tokens: ${names}${
-        skipped.length > 3 ? ", ..." : ""
-      }`,
+  const fewest = values["min-tokens"] ?? 2;
+  if (skipped.length > 0) terminal.note(`note: skipped ${listed(skipped, `of fewer than ${fewest} tokens`)}`);
+  if (documents.length === 0) {
+    throw new UsageError(
+      skipped.length > 0
+        ? `Cannot measure perplexity: no document has ${fewest} tokens or more`
+        : "Cannot measure perplexity: the files hold no document",
     );
   }
+  const measured = lengths ?? defaultLengths(model.contextLength);
+  if (windowEnds === undefined) noteShort(model, documents, Math.max(...measured), terminal);
   const named = scalings ?? [{ name: nameOf(model, values["rope-scaling"]), scaling: values["rope-scaling"] }];
   const method = methodOf(model, documents, {
     kind: windows !== undefined ? "sampled" : values.truncate ? "truncated" : "sliding",
-    stride: values.stride ?? DEFAULT_STRIDE,
+    stride: values.stride,
+    lengths: measured,
   });
   const records = values.resume === undefined ? undefined : await EvaluationState.open(values.resume, {
     model: await modelFingerprint(source, [model.plan.weights, model.plan.kvCache]),
@@ -119,9 +124,9 @@ export async function evaluate(
   let rows: PerplexityRow[];
   try {
     rows = await perplexity(model, documents, {
-      lengths: lengths ?? defaultLengths(model.contextLength),
+      lengths: measured,
       scalings: named,
-      stride: values.stride ?? DEFAULT_STRIDE,
+      ...(values.stride === undefined ? {} : { stride: values.stride }),
       truncate: values.truncate,
       ...(windowEnds === undefined ? {} : { windowEnds }),
       ...(buckets === undefined ? {} : { buckets }),
@@ -140,8 +145,21 @@ export async function evaluate(
   return { rows, method };
 }
 
+/** Says which documents end before the longest window does, whose rows are those of a shorter context. */
+function noteShort(
+  { tokenizer }: Model,
+  documents: readonly EvalDocument[],
+  length: number,
+  terminal: Terminal,
+): void {
+  const room = documentTokensOf({ length, hasBos: tokenizer.bosId !== undefined });
+  const short = documents.filter(({ tokens }) => tokens.length < room);
+  if (short.length === 0) return;
+  terminal.note(`note: ${listed(short, `shorter than ${length} tokens`)}; --min-tokens ${room} leaves such out`);
+}
+
 function refuseMixtures(
-  { windows, truncate, stride, buckets, lengths, svg }: Run<typeof evaluationOptions>["values"],
+  { windows, truncate, stride, buckets, lengths, svg, csv, resume }: Run<typeof evaluationOptions>["values"],
 ): void {
   const both = (one: string, other: string) => {
     throw new UsageError(`Cannot use ${one} with ${other}: they cut documents in different ways`);
@@ -152,6 +170,10 @@ function refuseMixtures(
   if (buckets !== undefined && windows === undefined) throw new UsageError("Cannot use --buckets without --windows");
   if (svg !== undefined && buckets !== undefined && lengths === undefined) {
     throw new UsageError("Cannot draw --svg of --buckets alone: give --lengths too");
+  }
+  const written = [resume, csv, svg].filter((path) => path !== undefined).map(resolvePath);
+  if (new Set(written).size < written.length) {
+    throw new UsageError("Cannot write --resume, --csv and --svg to one file: name different ones");
   }
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 import type { EvalDocument } from "../eval/documents.ts";
-import type { NamedScaling } from "../eval/passes.ts";
+import { DEFAULT_STRIDE, type NamedScaling } from "../eval/passes.ts";
 import type { EvalProgress, PerplexityRow } from "../eval/perplexity.ts";
 import { SAMPLED_TARGETS } from "../eval/windows.ts";
 import type { Model } from "../../mod.ts";
@@ -24,28 +24,32 @@ export function nameOf({ config }: Model, choice: NamedScaling["scaling"]): stri
 export interface Cut {
   /** Sliding windows, one pass of each document, or given places. */
   readonly kind: "sliding" | "truncated" | "sampled";
-  /** Tokens from one sliding window's begin to the next one's. */
-  readonly stride: number;
+  /** Tokens from one sliding window's begin to the next one's, if the user gave them. */
+  readonly stride: number | undefined;
+  /** Context lengths. */
+  readonly lengths: readonly number[];
 }
 
 /** What was measured and how, as the JSON document has it. */
 export function methodOf(
   model: Model,
   documents: readonly EvalDocument[],
-  { kind, stride }: Cut,
+  { kind, stride, lengths }: Cut,
 ): Record<string, unknown> {
   const hasBos = model.tokenizer.bosId !== undefined;
   const begin = hasBos ? "BOS and the length - 1 tokens" : "The length tokens";
+  const sideBySide = stride === undefined && Math.min(...lengths) <= DEFAULT_STRIDE;
   const protocols = {
     sliding:
-      "eval/perplexity.py of jquesnelle/yarn: sliding windows; each scores the tokens that the one before has not",
+      "eval/perplexity.py of jquesnelle/yarn: sliding windows; each scores the tokens that the one before has not" +
+      (sideBySide ? `; those of ${DEFAULT_STRIDE} tokens or less do not overlap` : ""),
     truncated: "eval/perplexity.py of jquesnelle/yarn with --truncate: one pass of each document, cut to the length",
     sampled: `${begin} before the last target go in; the last ${SAMPLED_TARGETS} targets of each window count`,
   };
   return {
     protocol: protocols[kind],
     bos: hasBos,
-    ...(kind === "sliding" ? { stride } : {}),
+    ...(kind === "sliding" ? { stride: stride ?? DEFAULT_STRIDE } : {}),
     perplexity: "exp of the unweighted mean over all windows of each window's mean negative log-likelihood",
     token_perplexity: "exp of the mean negative log-likelihood over all tokens that count",
     documents: documents.map(({ name, tokens }) => ({ name, tokens: tokens.length })),
@@ -67,6 +71,13 @@ export function duration(seconds: number): string {
   if (whole < 60) return `${whole} s`;
   const minutes = Math.ceil(whole / 60);
   return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** A number of documents and the names of the first of them. */
+export function listed(documents: readonly EvalDocument[], suffix: string): string {
+  const names = documents.slice(0, 3).map(({ name }) => name).join(", ");
+  const count = `${documents.length} document${documents.length === 1 ? "" : "s"}`;
+  return `${count} ${suffix}: ${names}${documents.length > 3 ? ", ..." : ""}`;
 }
 
 /** The rows as the JSON document has them. */

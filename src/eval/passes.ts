@@ -22,7 +22,7 @@ export interface PassOptions {
   readonly lengths: readonly number[];
   /** Scalings to compare; a block of rows for each. Default: what the model has. */
   readonly scalings?: readonly NamedScaling[];
-  /** Tokens from one sliding window's begin to the next one's. @default {256} */
+  /** Tokens from one sliding window's begin to the next one's. Default: 256, and one less than the length up to there. */
   readonly stride?: number;
   /** One pass of each document, cut to the window. @default {false} */
   readonly truncate?: boolean;
@@ -53,7 +53,7 @@ export interface Job {
   readonly bounds: readonly number[] | undefined;
 }
 
-/** The stride of the paper. */
+/** The stride of the paper, for windows that are longer. */
 export const DEFAULT_STRIDE = 256;
 
 /**
@@ -96,10 +96,12 @@ export function planJobs(model: Scorer, documents: readonly EvalDocument[], opti
 function passesOf(
   { tokenizer }: Scorer,
   documents: readonly EvalDocument[],
-  { windowEnds, stride = DEFAULT_STRIDE, truncate = false }: PassOptions,
+  options: PassOptions,
   length: number,
   scored: number = SAMPLED_TARGETS,
 ): Pass[] {
+  // A window needs one token of what stands before it, which a stride as long as itself would not leave.
+  const { windowEnds, stride = Math.min(DEFAULT_STRIDE, length - 1), truncate = false } = options;
   const hasBos = tokenizer.bosId !== undefined;
   if (windowEnds === undefined) {
     return documents.flatMap((document) =>

@@ -28,7 +28,7 @@ Deno.test("perplexity measures folders of text and JSON Lines, and says what it 
     const { code, stdout, stderr } = await skein([...args, "--truncate", "--lengths", "32,64", "--json"]);
     assertEquals([code, stderr], [
       0,
-      `skein: note: skipped 1 documents of fewer than 40 tokens: ${folder}/books/b.txt\n`,
+      `skein: note: skipped 1 document of fewer than 40 tokens: ${folder}/books/b.txt\n`,
     ]);
     const { results, method } = JSON.parse(stdout);
     using model = await loadModel(PG_NANO);
@@ -127,6 +127,30 @@ Deno.test("perplexity writes CSV and a table", () =>
     assertEquals((await Array.fromAsync(Deno.readDir(folder))).length, 2);
   }));
 
+Deno.test("perplexity measures at the model's lengths unless told otherwise, and says what a short document is", () =>
+  withDocuments(async (folder) => {
+    const { code, stdout, stderr } = await skein(["perplexity", PG_NANO, `${folder}/books/inner`, "--json"]);
+    assertEquals(code, 0);
+    const { results, method } = JSON.parse(stdout);
+    assertEquals(results.map((row: { context_length: number }) => row.context_length), [256, 512, 1024, 2048]);
+    assertEquals(new Set(results.map((row: { tokens: number }) => row.tokens)).size, 1);
+    assertEquals([method.stride, method.protocol.endsWith("those of 256 tokens or less do not overlap")], [256, true]);
+    assertEquals(
+      stderr,
+      `skein: note: 1 document shorter than 2048 tokens: ${folder}/books/inner/keith.txt; --min-tokens 2047 leaves such out\n`,
+    );
+  }));
+
+Deno.test("perplexity refuses documents of which nothing is left", () =>
+  withDocuments(async (folder) => {
+    const short = await skein(["perplexity", PG_NANO, `${folder}/books/b.txt`, "--min-tokens", "40", "--json"]);
+    assertEquals([short.code, short.stdout], [1, ""]);
+    assertStringIncludes(lastLine(short), "no document has 40 tokens or more");
+    await Deno.writeTextFile(`${folder}/nothing.jsonl`, "\n");
+    const nothing = await skein(["perplexity", PG_NANO, `${folder}/nothing.jsonl`]);
+    assertEquals(lastLine(nothing), "skein: Cannot measure perplexity: the files hold no document");
+  }));
+
 const REFUSED: readonly (readonly [readonly string[], string])[] = [
   [[], "Expected FILES as argument 2"],
   [["FOLDER/none.txt"], "no such file"],
@@ -138,6 +162,10 @@ const REFUSED: readonly (readonly [readonly string[], string])[] = [
     "Cannot draw --svg of --buckets alone",
   ],
   [["FOLDER/books", "--lengths", "64,32000", "--context-length", "64"], "Cannot measure at length 32000"],
+  [
+    ["FOLDER/books", "--csv", "FOLDER/rows", "--resume", "FOLDER/rows"],
+    "Cannot write --resume, --csv and --svg to one",
+  ],
   [["FOLDER/books", "--csv", "FOLDER/no/rows.csv"], "its folder is not there"],
   [["FOLDER/books", "--svg", "FOLDER/books"], "it is a directory"],
   [["FOLDER/books", "--windows", "FOLDER/books/a.jsonl"], "Cannot read --windows"],

@@ -38,3 +38,10 @@ Deno.test("rowName() tells scalings, lengths and buckets apart, and not the name
 Deno.test("planJobs() refuses a scaling's length that is not in the context", () => {
   assertThrows(() => planJobs(model, [book], { lengths: [4097] }), RangeError, "length 4097");
 });
+
+Deno.test("planJobs() takes the paper's stride of 256, and smaller windows side by side", () => {
+  const novel = { name: "novel", tokens: new Uint32Array(1000) };
+  const jobs = planJobs(model, [novel], { lengths: [64, 256, 512] });
+  const strides = jobs.map(({ passes: [first, second] }) => second!.begin - first!.begin);
+  assertEquals(strides, [63, 255, 256]);
+});
