@@ -56,7 +56,7 @@ export async function benchGenerate(path: string, options: GenerateBench = {}): 
     promptTokens: prompt.length,
     tokens,
     loadMs,
-    prefillTokensPerSecond: median(timings.map((each) => each.prefillTokensPerSecond ?? 0)),
+    prefillTokensPerSecond: median(timings.map((each) => each.prefillTokensPerSecond)),
     firstTokenMs: median(timings.map((each) => each.firstTokenMs)),
     decodeTokensPerSecond: median(timings.map((each) => each.decodeTokensPerSecond ?? 0)),
   };

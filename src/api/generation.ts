@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { CapacityError } from "../errors.ts";
 import { type FinishReason, generateTokens, type TokenLoop } from "../generate/generate.ts";
 import type { ResolvedSampling } from "../generate/sampling.ts";
 import { Decoding } from "../model/decoding.ts";
@@ -24,8 +25,8 @@ export interface TextChunk {
 export interface GenerationTimings {
   /** Milliseconds from the start until the prompt was processed. */
   readonly prefillMs: number;
-  /** Prompt tokens processed in a second; null where the prompt was cached. */
-  readonly prefillTokensPerSecond: number | null;
+  /** Prompt tokens that were not cached yet, processed in a second; the last one always is processed. */
+  readonly prefillTokensPerSecond: number;
   /** Milliseconds from the start until the first token was known. */
   readonly firstTokenMs: number;
   /** Milliseconds from the first token to the last. */
@@ -44,6 +45,8 @@ export interface GenerationResult {
   readonly logprobs?: readonly TokenLogprobs[];
   /** Why it ended. */
   readonly finishReason: FinishReason;
+  /** How often the context was full and tokens were forgotten; 0 unless `contextPolicy` has sinks. */
+  readonly contextSlides: number;
   /** Tokens that went in and came out. */
   readonly usage: { readonly promptTokens: number; readonly completionTokens: number };
   /** How long it took. */
@@ -149,9 +152,10 @@ export class Generation implements AsyncIterable<TextChunk> {
       while (true) {
         const step = await ids.next();
         if (step.done) {
-          finishReason = step.value;
           const rest = stream.flush();
           if (rest !== "" || held.length > 0) yield accept(rest);
+          if (step.value !== "full") finishReason = step.value;
+          else if (loop.contextPolicy === "error") throw fullContext(sequence, tokens.length, loop.maxTokens);
           break;
         }
         lastAt = performance.now();
@@ -173,10 +177,11 @@ export class Generation implements AsyncIterable<TextChunk> {
         tokens,
         ...told(0, tokens.length),
         finishReason,
+        contextSlides: decoding.slides,
         usage: { promptTokens, completionTokens: tokens.length },
         timings: {
           prefillMs,
-          prefillTokensPerSecond: uncached > 0 ? (uncached * 1000) / prefillMs : null,
+          prefillTokensPerSecond: (uncached * 1000) / prefillMs,
           firstTokenMs: first - started,
           decodeMs: lastAt - first,
           decodeTokensPerSecond: decoded > 0 && lastAt > first ? (decoded * 1000) / (lastAt - first) : null,
@@ -189,4 +194,13 @@ export class Generation implements AsyncIterable<TextChunk> {
       onEnd();
     }
   }
+}
+
+function fullContext(sequence: Sequence, generated: number, maxTokens: number): CapacityError {
+  const { contextLength } = sequence.runtime;
+  const nPrompt = sequence.tokens.length - generated;
+  return new CapacityError(
+    `Cannot generate ${maxTokens} tokens after ${nPrompt}: the context length is ${contextLength}, and ${generated} were generated; lower maxTokens, load with a larger contextLength, or set contextPolicy to "stop" or to { sinks: 4 }`,
+    { requested: nPrompt + maxTokens, available: contextLength, unit: "tokens" },
+  );
 }
