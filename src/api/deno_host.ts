@@ -12,6 +12,7 @@ import type { Model } from "./model.ts";
 const denoHost: Host = {
   openModel: denoSource,
   openFile: fileSource,
+  openTemplateWorker: () => new Worker(new URL("../chat/template_worker.ts", import.meta.url), { type: "module" }),
   async writeFile(path, pieces) {
     const part = `${path}.part`;
     try {

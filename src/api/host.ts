@@ -26,4 +26,6 @@ export interface Host {
    * @throws {TypeError} If the host has no files.
    */
   writeFile(path: string, pieces: AsyncIterable<Uint8Array>): Promise<void>;
+  /** Starts `chat/template_worker.ts`. A host without it cannot chat. */
+  openTemplateWorker?(): Worker;
 }

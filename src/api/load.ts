@@ -18,6 +18,8 @@ import { Runtime } from "../model/runtime.ts";
 import { warmUp } from "../model/warm_up.ts";
 import { type LoadProgress, loadWeights, planWeights, type WeightChoice } from "../model/weights.ts";
 import { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { readTemplateFile } from "../chat/template_file.ts";
+import { chatTemplateOf } from "./chat.ts";
 import type { Host } from "./host.ts";
 import { Model } from "./model.ts";
 
@@ -84,6 +86,7 @@ export async function loadModelOn(host: Host, source: string | ModelSource, opti
     }
     const tokenizer = new Tokenizer(await checkpoint.tokenizer(), files.name);
     undo.push(() => tokenizer.dispose());
+    const templateFile = await readTemplateFile(files);
     if (tokenizer.vocabSize > config.vocabSize) {
       throw new FormatError(
         checkpoint.configFile,
@@ -111,7 +114,14 @@ export async function loadModelOn(host: Host, source: string | ModelSource, opti
     });
     await gpu.settle();
     await warmUp(runtime);
-    return new Model({ host, runtime, tokenizer, plan, onDispose: () => gpu.dispose() });
+    return new Model({
+      host,
+      runtime,
+      tokenizer,
+      plan,
+      chatTemplate: chatTemplateOf(templateFile, tokenizer, host),
+      onDispose: () => gpu.dispose(),
+    });
   } catch (error) {
     for (const step of undo.reverse()) step();
     throw error;

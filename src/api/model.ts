@@ -12,6 +12,10 @@ import type { Runtime } from "../model/runtime.ts";
 import { scoreTokens } from "../model/scoring.ts";
 import { Sequence } from "../model/sequence.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import type { ChatTemplate } from "../chat/chat_template.ts";
+import { type ChatMessage, requireMessages } from "../chat/message.ts";
+import type { ChatPrompt, ChatPromptOptions } from "../chat/prompt.ts";
+import { type ChatOptions, renderChat, requireTemplate } from "./chat.ts";
 import type { Generation } from "./generation.ts";
 import type { Host } from "./host.ts";
 import { type GenerateOptions, Session, type SessionHome } from "./session.ts";
@@ -67,6 +71,8 @@ export interface ModelParts {
   readonly tokenizer: Tokenizer;
   /** The plan that the model was loaded by. */
   readonly plan: MemoryPlan;
+  /** The model's chat template; undefined for a base model. */
+  readonly chatTemplate: ChatTemplate | undefined;
   /** Frees the device, where the model opened it. */
   readonly onDispose: () => void;
 }
@@ -107,6 +113,11 @@ export class Model {
   /** Text to token ids and back. */
   get tokenizer(): Tokenizer {
     return this.#parts.tokenizer;
+  }
+
+  /** The model's Jinja chat template; undefined for a base model. */
+  get chatTemplate(): string | undefined {
+    return this.#parts.chatTemplate?.source;
   }
 
   /** Most tokens of a session, prompt and completion together. */
@@ -192,6 +203,59 @@ export class Model {
   }
 
   /**
+   * Answers a conversation, by the model's own chat template.
+   *
+   * The template runs in a worker while the answer is awaited, so that what is wrong with it or with the messages is
+   * thrown by the iteration.
+   *
+   * @param messages The conversation, oldest message first.
+   * @returns The answer as it comes: iterate it, or await its `result`.
+   * @throws {FormatError} If the model has no chat template, by the code `"NoChatTemplate"`; by `"Template"`, when
+   * iterated, if its template fails or refuses the messages.
+   * @throws {CapacityError} When iterated, if the conversation is longer than the context.
+   * @throws {RangeError} If there is no message, or an option is out of range.
+   *
+   * @example Ask, with a cache that is kept for the next question
+   * ```ts ignore
+   * using session = model.createSession();
+   * const messages = [{ role: "user", content: "What is a skein?" }];
+   * for await (const { text } of model.chat(messages, { session })) console.log(text);
+   * ```
+   */
+  chat(messages: readonly ChatMessage[], options: ChatOptions = {}): Generation {
+    this.#requireAlive();
+    requireTemplate(this.#parts.chatTemplate);
+    requireMessages(messages);
+    const { session } = options;
+    if (session !== undefined && !this.#home.sessions.has(session)) {
+      throw new TypeError("Cannot chat in this session: it is another model's, or was disposed");
+    }
+    const prompt = async () => (await this.renderChat(messages, options)).tokens;
+    const used = session ?? this.createSession();
+    try {
+      return used.generateFrom(prompt, options, session === undefined);
+    } catch (error) {
+      if (session === undefined) used.dispose();
+      throw error;
+    }
+  }
+
+  /**
+   * The prompt that `chat` makes of a conversation.
+   *
+   * @throws {FormatError} As `chat` does.
+   * @throws {CapacityError} If `dropOldTurns` is set and not even the last turn fits; without it, any length is taken.
+   */
+  async renderChat(
+    messages: readonly ChatMessage[],
+    options: ChatPromptOptions & { readonly maxTokens?: number } = {},
+  ): Promise<ChatPrompt> {
+    this.#requireAlive();
+    const { tokenizer, contextLength } = this;
+    return await renderChat({ chatTemplate: this.#parts.chatTemplate, tokenizer, contextLength }, messages, options);
+  }
+
+  /**
    * Log-probabilities of a text's tokens.
    *
    * @param input Text, or token ids taken as they are; at least two tokens.
@@ -267,6 +331,7 @@ export class Model {
     for (const session of [...this.#home.sessions]) session.dispose();
     this.#parts.runtime.dispose();
     this.#parts.tokenizer.dispose();
+    this.#parts.chatTemplate?.dispose();
     this.#parts.onDispose();
   }
 

@@ -17,6 +17,8 @@ import { sessionBytes } from "./session_file.ts";
 export interface GenerateOptions extends SamplingOptions, StopOptions {
   /** Aborting ends the generation within one submit; its loop then throws the signal's reason. */
   readonly signal?: AbortSignal;
+  /** Whether special tokens are spelled out in the text, as a parser of tool calls wants them. @default {false} */
+  readonly keepSpecialTokens?: boolean;
 }
 
 /** Decoding steps in the first submits, before the adapter's speed is known. */
@@ -89,6 +91,17 @@ export class Session {
     this.#sequence.truncate(length);
   }
 
+  /**
+   * Makes the tokens these. What is cached of their common beginning stays, and is not fed again.
+   *
+   * @throws {CapacityError} If they do not fit in the context; nothing changes then.
+   * @throws {RangeError} If an id is not in the vocabulary; nothing changes then.
+   */
+  replace(tokens: ArrayLike<number>): void {
+    this.#requireIdle();
+    this.#replace(tokens);
+  }
+
   /** A session of its own with the same tokens and a copy of the cache. Dispose it too. */
   fork(): Session {
     this.#requireIdle();
@@ -123,12 +136,24 @@ export class Session {
    */
   generate(options: GenerateOptions = {}): Generation {
     this.#requireIdle();
-    return this.#generate(options, () => {});
+    return this.#generate(options);
   }
 
   /** Like `generate`, and disposes the session at the end. */
   generateOnce(options: GenerateOptions): Generation {
-    return this.#generate(options, () => this.dispose());
+    return this.#generate(options, { onEnd: () => this.dispose() });
+  }
+
+  /**
+   * Like `generate`, after `replace` with a prompt that takes a while to make.
+   *
+   * @param prompt Makes the prompt, when the generation is iterated.
+   * @param isOnce Whether the session is disposed at the end.
+   * @internal
+   */
+  generateFrom(prompt: () => Promise<ArrayLike<number>>, options: GenerateOptions, isOnce: boolean): Generation {
+    this.#requireIdle();
+    return this.#generate(options, { prompt, ...(isOnce ? { onEnd: () => this.dispose() } : {}) });
   }
 
   /** Frees the cache. */
@@ -145,18 +170,35 @@ export class Session {
     this.dispose();
   }
 
-  #generate(options: GenerateOptions, onEnd: () => void): Generation {
+  #generate(
+    options: GenerateOptions,
+    { prompt, onEnd }: { prompt?: () => Promise<ArrayLike<number>>; onEnd?: () => void } = {},
+  ): Generation {
     const sampling = resolveSampling(options, this.#runtime.config.vocabSize);
     const { maxTokens, stop } = resolveStop(options);
-    if (this.length === 0) {
+    if (prompt === undefined && this.length === 0) {
       throw new RangeError("Cannot generate from an empty prompt: give it at least one token");
     }
+    const end = () => {
+      this.#busy = false;
+      onEnd?.();
+    };
     return new Generation({
       sequence: this.#sequence,
-      openStream: () => {
+      openStream: async () => {
         this.#requireIdle();
         this.#busy = true;
-        return new TextStream(this.#home.tokenizer, { stop });
+        try {
+          if (prompt !== undefined) {
+            const tokens = await prompt();
+            if (this.#disposed) throw new TypeError("The session was disposed");
+            this.#replace(tokens);
+          }
+          return new TextStream(this.#home.tokenizer, { stop, skipSpecialTokens: options.keepSpecialTokens !== true });
+        } catch (error) {
+          end();
+          throw error;
+        }
       },
       sampling,
       loop: {
@@ -165,11 +207,23 @@ export class Session {
         firstSteps: this.#runtime.gpu.isSoftware ? FIRST_STEPS.software : FIRST_STEPS.gpu,
         ...(options.signal === undefined ? {} : { signal: options.signal }),
       },
-      onEnd: () => {
-        this.#busy = false;
-        onEnd();
-      },
+      onEnd: end,
     });
+  }
+
+  #replace(tokens: ArrayLike<number>): void {
+    const held = this.#sequence.tokens;
+    if (tokens.length === 0) throw new RangeError("Cannot use an empty prompt: give it at least one token");
+    let same = 0;
+    while (same < held.length && same < tokens.length && held[same] === tokens[same]) same++;
+    const rest = held.slice(same);
+    this.#sequence.truncate(same);
+    try {
+      this.#sequence.append(Array.prototype.slice.call(tokens, same));
+    } catch (error) {
+      this.#sequence.append(rest);
+      throw error;
+    }
   }
 
   #requireIdle(): void {

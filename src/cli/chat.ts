@@ -3,94 +3,99 @@
  *
  * @module
  */
-import type { Model, Session } from "../../mod.ts";
-import { type Message, renderChat } from "./chat_template.ts";
+import type { GenerateOptions, Generation, Model, Session } from "../../mod.ts";
+import { Conversation } from "../chat/conversation.ts";
+import { runChatCommand } from "./chat_commands.ts";
 import { type Command, defineCommand, expectPositionals } from "./command.ts";
 import { generateOptions, samplingOptions } from "./generate.ts";
+import { linesOf } from "./lines.ts";
 import { modelOptions, openModel } from "./loading.ts";
-import { text } from "./options.ts";
+import { flag, text, UsageError } from "./options.ts";
 
 const { json: _noJson, ...plainModelOptions } = modelOptions;
 const options = {
   "system": text("TEXT", "What the assistant is told before the conversation"),
+  "drop-old-turns": flag("Leave the oldest turns out when the conversation outgrows the context"),
   ...samplingOptions,
   ...plainModelOptions,
 };
 
 /** The command. */
 export const chat: Command = defineCommand({
-  summary: "Talk with a model; Ctrl-C stops an answer, Ctrl-D ends",
+  summary: "Talk with a model; /help tells more, Ctrl-C stops an answer, Ctrl-D ends",
   usage: "MODEL",
   options,
   run: async ({ positionals, values, terminal, signal, renewSignal }) => {
     const [source] = expectPositionals(positionals, ["MODEL"]) as [string];
     using model = await openModel(source, { ...values, json: false }, { terminal, signal });
     using session = model.createSession();
-    const template = model.tokenizer.chatTemplate;
-    if (template === undefined) {
+    if (model.chatTemplate === undefined) {
       terminal.note("This model has no chat template: it continues your text instead of answering");
     }
-    const history: Message[] = values.system === undefined ? [] : [{ role: "system", content: values.system }];
-    const prompt = () => Deno.stdin.isTerminal() && terminal.aside("> ");
+    const conversation = new Conversation(values.system);
+    const isTalking = Deno.stdin.isTerminal();
+    const prompt = () => isTalking && terminal.aside("> ");
+    const answer = async () => {
+      const stopping = renewSignal();
+      const said = { text: "" };
+      try {
+        const words = reply(model, session, conversation, {
+          ...generateOptions(values),
+          dropOldTurns: values["drop-old-turns"],
+          signal: stopping,
+        });
+        for await (const { text } of words) {
+          said.text += text;
+          terminal.write(text);
+        }
+      } catch (error) {
+        // An interrupted answer stays as it is, and the conversation goes on.
+        if (!stopping.aborted) {
+          conversation.takeBack();
+          throw error;
+        }
+      }
+      conversation.answer(said.text);
+      terminal.write("\n");
+    };
+    /** Whether the program goes on. */
+    const take = async (line: string): Promise<boolean> => {
+      if (line.trim() === "") return true;
+      if (!line.startsWith("/") || line.startsWith("//")) {
+        conversation.ask(line.startsWith("//") ? line.slice(1) : line);
+        await answer();
+        return true;
+      }
+      const next = await runChatCommand(line, conversation);
+      if (next.kind === "note") terminal.note(next.text);
+      if (next.kind === "answer") await answer();
+      return next.kind !== "end";
+    };
     prompt();
     for await (const line of linesOf(Deno.stdin.readable, () => renewSignal())) {
-      if (line.trim() !== "") {
-        const answering = renewSignal();
-        if (template === undefined) {
-          session.append(session.length === 0 ? line : `\n${line}`);
-        } else {
-          history.push({ role: "user", content: line });
-          await feed(model, session, template, history);
-        }
-        const answer = session.generate({ ...generateOptions(values), signal: answering });
-        let said = "";
-        try {
-          for await (const { text } of answer) {
-            said += text;
-            terminal.write(text);
-          }
-        } catch (error) {
-          // An interrupted answer stays as it is, and the conversation goes on.
-          if (!answering.aborted) throw error;
-        }
-        history.push({ role: "assistant", content: said });
-        terminal.write("\n");
+      try {
+        if (!await take(line)) break;
+      } catch (error) {
+        // Somebody who types can do something about it; a script had better not go on.
+        if (!isTalking || !(error instanceof UsageError || error instanceof RangeError)) throw error;
+        terminal.note(error.message);
       }
       prompt();
     }
   },
 });
 
-/** Brings the session to the rendered conversation, feeding only what differs from what it already holds. */
-async function feed(model: Model, session: Session, template: string, history: readonly Message[]): Promise<void> {
-  const { bosId, eosId } = model.tokenizer;
-  const spelling = (id: number | undefined) => id === undefined ? "" : model.tokenizer.piece(id) ?? "";
-  const specialTokens = { bos_token: spelling(bosId), eos_token: spelling(eosId) };
-  const rendered = await renderChat({ template, messages: history, specialTokens });
-  // Templates write special tokens themselves.
-  const tokens = model.tokenizer.encode(rendered, { addSpecialTokens: false });
-  const held = session.tokens;
-  let same = 0;
-  while (same < held.length && same < tokens.length && held[same] === tokens[same]) same++;
-  session.truncate(same);
-  session.append(tokens.slice(same));
-}
-
-/** Lines of a stream without their ends, until it ends or the signal in force while waiting aborts. */
-async function* linesOf(
-  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
-  signalWhileWaiting: () => AbortSignal,
-): AsyncGenerator<string> {
-  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
-  let rest = "";
-  while (true) {
-    const stopped = Promise.withResolvers<{ done: true; value: undefined }>();
-    signalWhileWaiting().addEventListener("abort", () => stopped.resolve({ done: true, value: undefined }));
-    const { done, value } = await Promise.race([reader.read(), stopped.promise]);
-    if (done) break;
-    const lines = (rest + value).split(/\r?\n/);
-    rest = lines.pop()!;
-    yield* lines;
-  }
-  if (rest !== "") yield rest;
+/** The model's next words: an answer, or for a base model what comes after all that was said. */
+function reply(
+  model: Model,
+  session: Session,
+  conversation: Conversation,
+  options: GenerateOptions & { readonly dropOldTurns: boolean },
+): Generation {
+  if (model.chatTemplate !== undefined) return model.chat(conversation.messages, { ...options, session });
+  const text = conversation.messages
+    .map(({ role, content }, index) => index === 0 || role === "assistant" ? content : `\n${content}`)
+    .join("");
+  session.replace(model.tokenizer.encode(text));
+  return session.generate(options);
 }

@@ -6,7 +6,24 @@
 import type { GenerateOptions } from "../../mod.ts";
 import { type Command, defineCommand, expectPositionals, readTextFile } from "./command.ts";
 import { given, modelOptions, openModel } from "./loading.ts";
-import { flag, integer, number, text, texts, UsageError } from "./options.ts";
+import { flag, integer, number, type Option, text, texts, UsageError } from "./options.ts";
+
+/** `--logit-bias`. */
+const biases: Option<Readonly<Record<number, number>>> = {
+  placeholder: "ID:BIAS",
+  help: "Added to the logit of this token id, from -100 to 100",
+  repeats: true,
+  read: (option, values) =>
+    Object.fromEntries(values.map((value) => {
+      const [, id, bias] = /^(\d+):([+-]?\d+(?:\.\d+)?)$/.exec(value) ?? [];
+      if (id === undefined) {
+        throw new UsageError(
+          `Cannot use ${option} ${JSON.stringify(value)}: expected a token id and a number, as 42:-100`,
+        );
+      }
+      return [Number(id), Number(bias)];
+    })),
+};
 
 /** Options that say how tokens are selected. */
 export const samplingOptions = {
@@ -20,6 +37,9 @@ export const samplingOptions = {
   }),
   "min-p": number("Drop tokens that are less likely than this share of the likeliest", { min: 0, max: 1 }),
   "repetition-penalty": number("Divides logits of tokens that were there before", { min: 0, above: true, max: 100 }),
+  "presence-penalty": number("Taken from logits of tokens that were generated before", { min: -2, max: 2 }),
+  "frequency-penalty": number("The same for each time that one was generated", { min: -2, max: 2 }),
+  "logit-bias": biases,
   "seed": integer("The same seed samples the same text", { min: 0, max: 2 ** 32 - 1 }),
   "stop": texts("TEXT", "Stop before this text"),
 };
@@ -89,6 +109,9 @@ export function generateOptions(
     ...given("topP", values["top-p"]),
     ...given("minP", values["min-p"]),
     ...given("repetitionPenalty", values["repetition-penalty"]),
+    ...given("presencePenalty", values["presence-penalty"]),
+    ...given("frequencyPenalty", values["frequency-penalty"]),
+    logitBias: values["logit-bias"],
     ...given("seed", values.seed),
     stop: values.stop,
   };

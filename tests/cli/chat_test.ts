@@ -24,12 +24,18 @@ Deno.test("chat follows the model's chat template and keeps the history", async 
       "{{ message.content }}\n{% endif %}{% endfor %}What is the pass key? The pass key is";
     await Deno.writeTextFile(`${folder}/tokenizer_config.json`, JSON.stringify(config));
     const { code, stdout, stderr } = await skein(["chat", folder, "--max-tokens", "6"], {
-      stdin: "The pass key is 48213. Remember it. 48213 is the pass key.\nThe grass is green. The sky is blue.\n",
+      stdin: "The pass key is 48213. Remember it. 48213 is the pass key.\nThe grass is green. The sky is blue.\n" +
+        `/edit The grass is green.\n/save ${folder}/talk.json\n/exit\nnever read\n`,
     });
-    assertEquals([code, stderr], [0, ""]);
-    const [first, second] = stdout.split("\n");
+    assertEquals([code, stderr], [0, "skein: Saved 4 messages\n"]);
+    const [first, second, third, ...rest] = stdout.split("\n");
     assertStringIncludes(first!, "48213");
     assertStringIncludes(second!, "48213");
+    assertStringIncludes(third!, "48213");
+    assertEquals(rest, [""]);
+    const { messages } = JSON.parse(await Deno.readTextFile(`${folder}/talk.json`));
+    assertEquals(messages[2], { role: "user", content: "The grass is green." });
+    assertEquals(messages[3].content, third);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
