@@ -9,15 +9,15 @@ import { perplexity, type PerplexityRow } from "../eval/perplexity.ts";
 import { perplexityCsv, perplexityPlot } from "../eval/report.ts";
 import { documentTokensOf, SAMPLED_TARGETS, type WindowEnd } from "../eval/windows.ts";
 import type { Model } from "../../mod.ts";
-import { readJsonFile, resolvePath, type Run } from "./command.ts";
+import { readJsonFile, type Run } from "./command.ts";
 import { readDocuments } from "./documents.ts";
-import { listed, methodOf, nameOf, progressLine } from "./evaluation_output.ts";
+import { listed, methodOf, nameOf, nameOfPath, progressLine } from "./evaluation_output.ts";
 import { documentsFingerprint, EvaluationState, hashOf, modelFingerprint } from "./evaluation_state.ts";
 import { defaultLengths, lengthsOption } from "./lengths.ts";
 import { modelOptions, openModel } from "./loading.ts";
 import { flag, integer, type Option, text, UsageError } from "./options.ts";
 import type { Terminal } from "./terminal.ts";
-import { WholeFile } from "./whole_file.ts";
+import { expectDifferentFiles, WholeFile } from "./whole_file.ts";
 
 const bucketsOption: Option<readonly number[] | undefined> = {
   placeholder: "N,N,...",
@@ -141,7 +141,7 @@ export async function evaluate(
     }
   }
   await csv?.write(perplexityCsv(rows));
-  await svg?.write(perplexityPlot(rows, `Perplexity of ${source.replace(/[\\/]+$/, "").replace(/^.*[\\/]/, "")}`));
+  await svg?.write(perplexityPlot(rows, `Perplexity of ${nameOfPath(source)}`));
   return { rows, method };
 }
 
@@ -171,10 +171,7 @@ function refuseMixtures(
   if (svg !== undefined && buckets !== undefined && lengths === undefined) {
     throw new UsageError("Cannot draw --svg of --buckets alone: give --lengths too");
   }
-  const written = [resume, csv, svg].filter((path) => path !== undefined).map(resolvePath);
-  if (new Set(written).size < written.length) {
-    throw new UsageError("Cannot write --resume, --csv and --svg to one file: name different ones");
-  }
+  expectDifferentFiles({ "--resume": resume, "--csv": csv, "--svg": svg });
 }
 
 function windowPlaces(path: string, value: unknown): { file: string; end: number }[] {

@@ -20,6 +20,11 @@ export function nameOf({ config }: Model, choice: NamedScaling["scaling"]): stri
   return Object.keys(rest).length === 0 && factor !== undefined ? `${type}:${factor}` : JSON.stringify(choice);
 }
 
+/** What a file or folder is called. */
+export function nameOfPath(path: string): string {
+  return path.replace(/[\\/]+$/, "").replace(/^.*[\\/]/, "");
+}
+
 /** How documents are cut. */
 export interface Cut {
   /** Sliding windows, one pass of each document, or given places. */

@@ -4,11 +4,12 @@
  * @module
  */
 import { proofPilePerplexity, PUBLISHED_MODELS } from "../eval/published.ts";
+import { benchmarkSection, benchmarkTable, type ComparedRow } from "./benchmark_results.ts";
 import { type Command, defineCommand } from "./command.ts";
 import { evaluate, evaluationOptions } from "./evaluation.ts";
-import { jsonRows } from "./evaluation_output.ts";
-import { choice, UsageError } from "./options.ts";
-import { alignedTable } from "./table.ts";
+import { jsonRows, nameOfPath } from "./evaluation_output.ts";
+import { choice, text, UsageError } from "./options.ts";
+import { expectDifferentFiles, WholeFile } from "./whole_file.ts";
 
 /** The lengths of the model card. */
 const LENGTHS = [2048, 8192, 32768, 65536];
@@ -20,6 +21,7 @@ const { truncate: _always, stride: _none, windows: _never, buckets: _no, ...shar
 const options = {
   "row": choice(PUBLISHED_MODELS, `The model whose figures stand beside, ${PUBLISHED_MODELS[0]} unless given`),
   ...shared,
+  "markdown": text("FILE", "Write the table and how it was measured as Markdown, for a model card"),
 };
 
 /** The command. */
@@ -33,7 +35,11 @@ export const reproduce: Command = defineCommand({
     if (corpus !== "proof-pile" && corpus !== "pg19") {
       throw new UsageError(`Cannot use corpus ${JSON.stringify(corpus ?? "")}: expected proof-pile or pg19`);
     }
+    const name = values.row ?? PUBLISHED_MODELS[0];
     const lengths = values.lengths ?? LENGTHS;
+    const { resume, csv, svg } = values;
+    expectDifferentFiles({ "--resume": resume, "--csv": csv, "--svg": svg, "--markdown": values.markdown });
+    const markdown = values.markdown === undefined ? undefined : await WholeFile.at("--markdown", values.markdown);
     // Of PG19 nothing was published, so that every book counts that fills the longest window.
     const chosen = corpus === "proof-pile" ? PROOF_PILE : { minTokens: Math.max(...lengths), samples: undefined };
     const { rows, method } = await evaluate({
@@ -50,30 +56,18 @@ export const reproduce: Command = defineCommand({
         "buckets": undefined,
       },
     }, undefined);
-    const name = values.row ?? PUBLISHED_MODELS[0];
-    const published = rows.map(({ contextLength }) =>
-      corpus === "proof-pile" ? proofPilePerplexity(name, contextLength) : undefined
-    );
+    const compared: ComparedRow[] = rows.map((row) => ({
+      ...row,
+      published: corpus === "proof-pile" ? proofPilePerplexity(name, row.contextLength) : undefined,
+    }));
+    await markdown?.write(benchmarkSection(compared, method, { model: nameOfPath(source), corpus, published: name }));
     if (values.json) {
       run.terminal.json({
-        results: jsonRows(rows).map((row, i) => ({ ...row, published: published[i] ?? null })),
+        results: jsonRows(rows).map((row, i) => ({ ...row, published: compared[i]!.published ?? null })),
         method: { ...method, corpus, published: name },
       });
       return;
     }
-    run.terminal.write(`${method.protocol}\n\n`);
-    run.terminal.write(alignedTable([
-      ["length", "perplexity", "published", "difference", "documents"],
-      ...rows.map(({ contextLength, perplexity, windows }, i) => {
-        const figure = published[i];
-        return [
-          String(contextLength),
-          perplexity.toFixed(4),
-          figure?.toFixed(4) ?? "",
-          figure === undefined ? "" : `${(100 * (perplexity / figure - 1)).toFixed(2)}%`,
-          String(windows),
-        ];
-      }),
-    ]));
+    run.terminal.write(`${method.protocol}\n\n${benchmarkTable(compared)}`);
   },
 });

@@ -74,3 +74,19 @@ export class WholeFile {
     }
   }
 }
+
+/**
+ * Makes sure that no two options name one file to write, of which only the last would be left.
+ *
+ * @param files Paths as the user gave them, by option.
+ * @throws {UsageError} If two are the same.
+ */
+export function expectDifferentFiles(files: Readonly<Record<string, string | undefined>>): void {
+  const given = Object.entries(files).flatMap(([flag, path]) => path === undefined ? [] : [{ flag, path }]);
+  for (const [i, { flag, path }] of given.entries()) {
+    const other = given.slice(0, i).find((each) => resolvePath(each.path) === resolvePath(path));
+    if (other !== undefined) {
+      throw new UsageError(`Cannot write ${other.flag} and ${flag} to ${JSON.stringify(path)}: name different files`);
+    }
+  }
+}

@@ -164,7 +164,7 @@ const REFUSED: readonly (readonly [readonly string[], string])[] = [
   [["FOLDER/books", "--lengths", "64,32000", "--context-length", "64"], "Cannot measure at length 32000"],
   [
     ["FOLDER/books", "--csv", "FOLDER/rows", "--resume", "FOLDER/rows"],
-    "Cannot write --resume, --csv and --svg to one",
+    "Cannot write --resume and --csv to",
   ],
   [["FOLDER/books", "--csv", "FOLDER/no/rows.csv"], "its folder is not there"],
   [["FOLDER/books", "--svg", "FOLDER/books"], "it is a directory"],

@@ -1,6 +1,6 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { UsageError } from "../../src/cli/options.ts";
-import { WholeFile } from "../../src/cli/whole_file.ts";
+import { expectDifferentFiles, WholeFile } from "../../src/cli/whole_file.ts";
 
 async function withFolder(run: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir();
@@ -36,3 +36,9 @@ Deno.test("WholeFile refuses a directory and a folder that is not there, before 
     await assertRejects(() => WholeFile.at("--svg", folder), UsageError, "it is a directory");
     await assertRejects(() => WholeFile.at("--svg", `${folder}/no/a.svg`), UsageError, "its folder is not there");
   }));
+
+Deno.test("expectDifferentFiles() names the options that would write one file", () => {
+  expectDifferentFiles({ "--csv": "a.csv", "--svg": "b.svg", "--resume": undefined });
+  const run = () => expectDifferentFiles({ "--resume": "r", "--csv": "a", "--svg": "a" });
+  assertThrows(run, UsageError, 'Cannot write --csv and --svg to "a": name different files');
+});
