@@ -29,8 +29,8 @@ export interface PassOptions {
   /** Measure the last 256 targets before these places, in place of sliding windows over everything. */
   readonly windowEnds?: readonly WindowEnd[];
   /**
-   * Bounds of position buckets, ascending: also measures every target of one window as long as the last bound, by
-   * where it stands. With `windowEnds` only.
+   * Bounds of position buckets, ascending: also measures every target of windows as long as the last bound, by where
+   * it stands. With `windowEnds` only.
    */
   readonly buckets?: readonly number[];
 }
@@ -41,7 +41,15 @@ export interface Pass extends EvalWindow {
   readonly document: EvalDocument;
 }
 
-/** The passes of one row, or of all buckets. */
+/** Which targets of a job's passes make a row. */
+export interface Part {
+  /** First and last (exclusive) position of the targets in their windows; undefined where it does not matter. */
+  readonly positions?: readonly [number, number];
+  /** Only the last so many targets of a pass; Infinity for all that it scores. */
+  readonly last: number;
+}
+
+/** Passes, and the rows that they give. */
 export interface Job {
   /** The scaling to use. */
   readonly scaling: NamedScaling;
@@ -49,8 +57,8 @@ export interface Job {
   readonly length: number;
   /** The passes in order. */
   readonly passes: readonly Pass[];
-  /** Bounds of buckets; undefined where the targets are not split. */
-  readonly bounds: readonly number[] | undefined;
+  /** The rows. */
+  readonly parts: readonly Part[];
 }
 
 /** The stride of the paper, for windows that are longer. */
@@ -77,15 +85,20 @@ export function planJobs(model: Scorer, documents: readonly EvalDocument[], opti
       );
     }
   }
-  const plain = lengths.map((length) => ({
+  const longest = buckets?.at(-1);
+  // The passes for the buckets predict the targets of a row of their length too.
+  const plain = lengths.filter((length) => length !== longest).map((length) => ({
     length,
     passes: passesOf(model, documents, options, length),
-    bounds: undefined,
+    parts: [{ last: Infinity }],
   }));
   const split = buckets === undefined ? [] : [{
-    length: buckets.at(-1)!,
-    passes: passesOf(model, documents, { ...options, windowEnds: windowEnds! }, buckets.at(-1)!, Infinity),
-    bounds: buckets,
+    length: longest!,
+    passes: passesOf(model, documents, options, longest!, Infinity),
+    parts: [
+      ...lengths.includes(longest!) ? [{ last: SAMPLED_TARGETS }] : [],
+      ...buckets.slice(1).map((to, i): Part => ({ positions: [buckets[i]!, to], last: Infinity })),
+    ],
   }];
   if ([...plain, ...split].some(({ passes }) => passes.length === 0)) {
     throw new RangeError(`Cannot measure perplexity: none of ${documents.length} documents has tokens to predict`);
@@ -121,9 +134,12 @@ function passesOf(
   });
 }
 
-/** A row's name in the records. The scaling itself and not its name: one scaling can be spelled in many ways. */
-export function rowName({ scaling: { scaling }, length, bounds }: Job): string {
-  return [JSON.stringify(scaling ?? "own"), length, ...bounds ?? []].join(" ");
+/** A job's name in the records. The scaling itself and not its name: one scaling can be spelled in many ways. */
+export function jobName({ scaling: { scaling }, length, parts }: Job): string {
+  const places = parts.flatMap(({ positions, last }) =>
+    positions === undefined ? last < Infinity ? `last ${last}` : [] : positions.join("-")
+  );
+  return [JSON.stringify(scaling ?? "own"), length, ...places].join(" ");
 }
 
 /** What a pass takes, in tokens. */

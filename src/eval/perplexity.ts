@@ -6,7 +6,7 @@
  */
 import { encodeDocument, type EvalDocument, type TextDocument } from "./documents.ts";
 import type { Scalable, Scorer } from "./scorer.ts";
-import { costOf, type Job, type Pass, type PassOptions, planJobs, rowName } from "./passes.ts";
+import { costOf, type Job, jobName, type Part, type Pass, type PassOptions, planJobs } from "./passes.ts";
 
 /** How to measure. */
 export interface PerplexityOptions extends PassOptions {
@@ -22,10 +22,10 @@ export interface PerplexityOptions extends PassOptions {
 
 /** What windows of earlier runs gave. */
 export interface WindowRecords {
-  /** Sums of negative log-likelihoods, one list a window, in the windows' order. */
-  of(row: string): readonly (readonly number[])[];
+  /** Sums of negative log-likelihoods of a job, which may give several rows: one list a window, in the windows' order. */
+  of(job: string): readonly (readonly number[])[];
   /** Adds a window. */
-  add(row: string, sums: readonly number[]): Promise<void>;
+  add(job: string, sums: readonly number[]): Promise<void>;
 }
 
 /** How far an evaluation has come. */
@@ -94,8 +94,8 @@ export async function perplexity(
     for (const { scaling } of scalings ?? []) model.scaleRope!(scaling);
     const clock = new Clock(jobs, records);
     for (const job of jobs) {
-      const row = rowName(job);
-      const sums = [...records?.of(row) ?? []];
+      const name = jobName(job);
+      const sums = [...records?.of(name) ?? []];
       if (scalings !== undefined && sums.length < job.passes.length) model.scaleRope!(job.scaling.scaling);
       const tell = (share: number) =>
         onProgress?.({
@@ -110,7 +110,7 @@ export async function perplexity(
         tell(0);
         const sum = await scorePass(model, pass, job, signal, (share) => tell(share * costOf(pass)));
         sums.push(sum);
-        await records?.add(row, sum);
+        await records?.add(name, sum);
         clock.advance(costOf(pass));
       }
       for (const done of rowsOf(job, sums)) {
@@ -124,11 +124,11 @@ export async function perplexity(
   return rows;
 }
 
-/** Sums of the negative log-likelihoods of a pass's targets: one, or one a bucket. */
+/** Sums of the negative log-likelihoods of a pass's targets, one for each part of the job. */
 async function scorePass(
   model: Scorer,
   { document, begin, end, scored }: Pass,
-  { bounds }: Job,
+  { parts }: Job,
   signal: AbortSignal | undefined,
   onShare: (share: number) => void,
 ): Promise<number[]> {
@@ -142,19 +142,21 @@ async function scorePass(
     ...(signal === undefined ? {} : { signal }),
     onProgress: (done, total) => onShare(done / total),
   });
-  const sums = new Array<number>(bounds === undefined ? 1 : bounds.length - 1).fill(0);
   const first = ids.length - 1 - scored;
-  for (let i = 0; i < logprobs.length; i++) {
-    const bucket = bounds === undefined ? 0 : bounds.findLastIndex((bound) => bound <= first + i);
-    if (bucket >= 0 && bucket < sums.length) sums[bucket]! -= logprobs[i]!;
-  }
-  return sums;
+  return parts.map(({ positions: [from, to] = [0, Infinity], last }) => {
+    let sum = 0;
+    for (let i = Math.max(0, scored - last); i < scored; i++) {
+      if (first + i >= from && first + i < to) sum -= logprobs[i]!;
+    }
+    return sum;
+  });
 }
 
-function rowsOf({ scaling, length, passes, bounds }: Job, sums: readonly (readonly number[])[]): PerplexityRow[] {
-  const parts = bounds === undefined ? [undefined] : bounds.slice(1).map((to, i) => [bounds[i]!, to] as const);
-  return parts.map((positions, part) => {
-    const counts = passes.map(({ scored }) => positions === undefined ? scored : positions[1] - positions[0]);
+function rowsOf({ scaling, length, passes, parts }: Job, sums: readonly (readonly number[])[]): PerplexityRow[] {
+  return parts.map(({ positions, last }: Part, part) => {
+    const counts = passes.map(({ scored }) =>
+      positions === undefined ? Math.min(last, scored) : positions[1] - positions[0]
+    );
     const tokens = counts.reduce((sum, count) => sum + count, 0);
     const total = sums.reduce((sum, each) => sum + each[part]!, 0);
     const means = sums.reduce((sum, each, i) => sum + each[part]! / counts[i]!, 0);
@@ -177,7 +179,7 @@ class Clock {
   #done = 0;
 
   constructor(jobs: readonly Job[], records: WindowRecords | undefined) {
-    this.#left = jobs.flatMap((job) => job.passes.slice(records?.of(rowName(job)).length ?? 0))
+    this.#left = jobs.flatMap((job) => job.passes.slice(records?.of(jobName(job)).length ?? 0))
       .reduce((sum, pass) => sum + costOf(pass), 0);
   }
 

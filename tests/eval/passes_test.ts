@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { planJobs, rowName } from "../../src/eval/passes.ts";
+import { jobName, type Part, planJobs } from "../../src/eval/passes.ts";
 import { ScriptedScorer } from "./scripted_scorer.ts";
 
 const model = new ScriptedScorer(() => -1);
@@ -25,13 +25,16 @@ Deno.test("planJobs() takes documents one after the other", () => {
   ]);
 });
 
-Deno.test("rowName() tells scalings, lengths and buckets apart, and not the names that users give", () => {
+Deno.test("jobName() tells scalings, lengths and buckets apart, and not the names that users give", () => {
   const [none, own] = ["none" as const, undefined];
   const linear = { rope_type: "linear", factor: 8 };
-  const nameOf = (name: string, scaling: typeof none | typeof own | typeof linear, length: number, bounds?: number[]) =>
-    rowName({ scaling: { name, scaling }, length, bounds, passes: [] });
+  const whole: Part[] = [{ last: Infinity }];
+  const split: Part[] = [{ positions: [0, 32], last: Infinity }, { positions: [32, 64], last: Infinity }];
+  const nameOf = (name: string, scaling: typeof none | typeof own | typeof linear, length: number, parts = whole) =>
+    jobName({ scaling: { name, scaling }, length, parts, passes: [] });
   const all = [nameOf("x", none, 64), nameOf("x", own, 64), nameOf("x", linear, 64), nameOf("x", linear, 128)];
-  assertEquals(new Set([...all, nameOf("x", linear, 64, [0, 64])]).size, 5);
+  const parted = [split, split.slice(1), [{ last: 256 }, ...split]].map((parts) => nameOf("x", linear, 64, parts));
+  assertEquals(new Set([...all, ...parted]).size, 7);
   assertEquals(nameOf("y", linear, 64), nameOf("x", linear, 64));
 });
 
@@ -44,4 +47,11 @@ Deno.test("planJobs() takes the paper's stride of 256, and smaller windows side 
   const jobs = planJobs(model, [novel], { lengths: [64, 256, 512] });
   const strides = jobs.map(({ passes: [first, second] }) => second!.begin - first!.begin);
   assertEquals(strides, [63, 255, 256]);
+});
+
+Deno.test("planJobs() takes a row of the buckets' length from their passes", () => {
+  const windowEnds = [{ document: 0, end: 90 }];
+  const jobs = planJobs(model, [book], { lengths: [64, 16], windowEnds, buckets: [0, 8, 64] });
+  assertEquals(names(jobs), ["own 16", "own 64"]);
+  assertEquals(jobs[1]!.parts.map(({ positions, last }) => positions ?? last), [256, [0, 8], [8, 64]]);
 });

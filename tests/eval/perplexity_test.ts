@@ -80,6 +80,17 @@ Deno.test("perplexity() by buckets sorts targets by where they stand in the wind
   }
 });
 
+Deno.test("perplexity() by buckets gives the row of their length as well, from the same passes", async () => {
+  const [split, alone] = [byContext(), byContext()];
+  const windowEnds = [{ document: 0, end: 4000 }, { document: 0, end: 3000 }];
+  const options = { lengths: [1024], windowEnds };
+  const [row, ...parts] = await perplexity(split, [documentOf(5000)], { ...options, buckets: [0, 512, 1024] });
+  const [expected] = await perplexity(alone, [documentOf(5000)], options);
+  assertEquals(row, expected);
+  assertEquals(parts.map(({ positions, tokens }) => [positions, tokens]), [[[0, 512], 1024], [[512, 1024], 1024]]);
+  assertEquals(split.calls.map(({ ids }) => ids), alone.calls.map(({ ids }) => ids));
+});
+
 Deno.test("perplexity() goes on from its records wherever it was stopped, to the same rows", async () => {
   const documents = [documentOf(600), documentOf(333, "letter")];
   const options: PerplexityOptions = {
