@@ -70,3 +70,31 @@ export class CapacityError extends RangeError {
     this.unit = numbers.unit;
   }
 }
+
+/** Why a download failed: words that code can tell apart. */
+export type DownloadFailure =
+  | "NotFound"
+  | "Gated"
+  | "Unauthorized"
+  | "Offline"
+  | "Network"
+  | "Changed"
+  | "Checksum"
+  | "Protocol";
+
+/** Thrown when a model's files cannot be fetched: not there, not allowed, not what was announced, or no connection. */
+export class DownloadError extends Error {
+  /** The class name, for code that cannot use `instanceof`. */
+  override readonly name: string = "DownloadError";
+  /** Why. */
+  readonly code: DownloadFailure;
+  /** HTTP status of the answer that ended it; undefined where there was none. */
+  readonly status: number | undefined;
+
+  /** Makes the error. */
+  constructor(code: DownloadFailure, message: string, options?: ErrorOptions & { status?: number | undefined }) {
+    super(message, options);
+    this.code = code;
+    this.status = options?.status;
+  }
+}

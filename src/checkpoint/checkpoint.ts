@@ -5,7 +5,8 @@
  * @module
  */
 import { FormatError } from "../errors.ts";
-import { parseIndex, Tokenizer } from "../../wasm/mod.ts";
+import { Tokenizer } from "../../wasm/mod.ts";
+import { CONFIG_FILE, shardsOf, WEIGHT_FORMS, weightMapOf } from "./checkpoint_files.ts";
 import { asFormatError, headerOf, readHeader, type TensorEntry, type WeightFileFormat } from "./header.ts";
 import { type ModelSource, readFile, readJson } from "./source.ts";
 
@@ -33,14 +34,6 @@ export interface Checkpoint {
   tokenizer(): Promise<Tokenizer>;
 }
 
-/** Forms of a directory's weights, in the order of preference. */
-const FORMS: readonly { readonly file: string; readonly format: WeightFileFormat; readonly isIndex: boolean }[] = [
-  { file: "model.safetensors", format: "safetensors", isIndex: false },
-  { file: "model.safetensors.index.json", format: "safetensors", isIndex: true },
-  { file: "pytorch_model.bin", format: "torch", isIndex: false },
-  { file: "pytorch_model.bin.index.json", format: "torch", isIndex: true },
-];
-
 /**
  * Opens the checkpoint that a source holds: a directory in Hugging Face's form, or one GGUF file.
  *
@@ -48,7 +41,7 @@ const FORMS: readonly { readonly file: string; readonly format: WeightFileFormat
  */
 export async function openCheckpoint(source: ModelSource): Promise<Checkpoint> {
   const files = await source.list();
-  const form = FORMS.find(({ file }) => files.includes(file));
+  const form = WEIGHT_FORMS.find(({ file }) => files.includes(file));
   const ggufFiles = files.filter((file) => file.endsWith(".gguf"));
   if (form === undefined && ggufFiles.length === 1) return await openGguf(source, ggufFiles[0]!);
   if (form === undefined && ggufFiles.length > 1) {
@@ -61,11 +54,11 @@ export async function openCheckpoint(source: ModelSource): Promise<Checkpoint> {
       { code: "Ambiguous" },
     );
   }
-  if (!files.includes("config.json")) {
+  if (!files.includes(CONFIG_FILE)) {
     throw new FormatError(
       source.name,
       `Cannot find a model in ${source.name}: expected config.json with ${
-        FORMS.map(({ file }) => file).join(" or ")
+        WEIGHT_FORMS.map(({ file }) => file).join(" or ")
       }, ` +
         "or a .gguf file",
       { code: "Missing" },
@@ -74,8 +67,8 @@ export async function openCheckpoint(source: ModelSource): Promise<Checkpoint> {
   return {
     source,
     format: form?.format ?? "none",
-    configFile: "config.json",
-    config: await readJson(source, "config.json"),
+    configFile: CONFIG_FILE,
+    config: await readJson(source, CONFIG_FILE),
     generationConfig: files.includes("generation_config.json") ? await readJson(source, "generation_config.json") : {},
     tensors: form === undefined
       ? new Map()
@@ -106,15 +99,9 @@ async function readShards(
   format: WeightFileFormat,
   files: readonly string[],
 ): Promise<ReadonlyMap<string, TensorEntry>> {
-  const bytes = await readFile(source, indexFile);
-  let map: Record<string, string>;
-  try {
-    map = JSON.parse(parseIndex(bytes)).weight_map;
-  } catch (error) {
-    throw asFormatError(error, indexFile);
-  }
+  const map = weightMapOf(await readFile(source, indexFile), indexFile);
   const shards = new Map<string, ReadonlyMap<string, TensorEntry>>();
-  for (const shard of [...new Set(Object.values(map))].sort()) {
+  for (const shard of shardsOf(map)) {
     if (!files.includes(shard)) {
       throw new FormatError(indexFile, `Cannot find ${shard} in ${source.name}: ${indexFile} lists it`, {
         code: "Missing",
