@@ -121,10 +121,14 @@ export class Layer {
   }
 }
 
-/** Measures prefill, decode and rotation of the models. Needs timestamps. */
-export async function measureAttention(gpu: Gpu, ceilings: Ceilings): Promise<KernelRow[]> {
+/** Measures prefill, decode and rotation of models. Needs timestamps. */
+export async function measureAttention(
+  gpu: Gpu,
+  ceilings: Ceilings,
+  models: readonly HeadsOfModel[] = MODELS,
+): Promise<KernelRow[]> {
   const rows: KernelRow[] = [];
-  for (const model of MODELS) {
+  for (const model of models) {
     for (const format of FORMATS) {
       for (const position of [0, 3584]) rows.push(await measurePrefill(gpu, ceilings, model, format, position));
       for (const length of LENGTHS) {
@@ -161,6 +165,8 @@ async function measurePrefill(
     kernel: labelOf(recorder),
     shape: `${model.name}: ${nTokens} tokens after ${position}`,
     ...times,
+    flops: layer.flops,
+    bytes: layer.kvBytes + 8 * nTokens * model.nHeads * model.headDim,
     gflopPerS,
     shareOfCeiling: gflopPerS / ceilings.fmaGflopPerS,
   };
@@ -181,6 +187,8 @@ async function measureDecode(
     kernel: `${labelOf(recorder)} and attention_merge`,
     shape: `${model.name}: 1 token sees ${length}`,
     ...times,
+    flops: layer.flops,
+    bytes: layer.kvBytes,
     gbPerS,
     shareOfCeiling: gbPerS / ceilings.copyGbPerS,
   };

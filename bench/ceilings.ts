@@ -1,6 +1,6 @@
 /**
- * What the adapter can do at most, measured by two WGSL kernels in the same process as everything that is compared
- * with it: a copy, and multiply-adds in registers.
+ * What the adapter can do at most, measured by WGSL kernels in the same process as everything that is compared with it:
+ * a copy, multiply-adds and byte products in registers, and dispatches that do nothing.
  *
  * @module
  */
@@ -8,6 +8,7 @@ import type { Gpu } from "../src/gpu/device.ts";
 import { defineKernel, type Kernel } from "../src/gpu/kernel.ts";
 import type { Recorder } from "../src/gpu/recorder.ts";
 import { timeDispatches } from "../src/gpu/timestamps.ts";
+import { gpuMs } from "./gpu_time.ts";
 
 /** The two ceilings. */
 export interface Ceilings {
@@ -15,6 +16,14 @@ export interface Ceilings {
   readonly copyGbPerS: number;
   /** Multiply-adds in f32 registers, each counted as two, in 10^9 a second. */
   readonly fmaGflopPerS: number;
+}
+
+/** Ceilings that only the report on a real GPU needs. */
+export interface MoreCeilings {
+  /** Products of four signed bytes summed into an integer, each counted as eight operations, in 10^9 a second. */
+  readonly dot4GopPerS: number;
+  /** Microseconds that a dispatch takes which does nothing and has to wait for the one before. */
+  readonly launchUs: number;
 }
 
 /** Times of one dispatch, in milliseconds. */
@@ -47,6 +56,26 @@ const fma: Kernel<"out", "n_workgroups" | "a" | "b", "ROUNDS"> = defineKernel({
   cost: ({ n_workgroups }, { ROUNDS }) => n_workgroups * 64 * ROUNDS * 16 * 32,
 });
 
+const dot4: Kernel<"out", "n_workgroups" | "a" | "b", "ROUNDS"> = defineKernel({
+  name: "dp4a",
+  source: [source("dp4a")],
+  constants: ["ROUNDS"],
+  bindings: { out: "read_write" },
+  params: { n_workgroups: "u32", a: "u32", b: "u32" },
+  workgroups: ({ n_workgroups }) => [n_workgroups],
+  cost: ({ n_workgroups }, { ROUNDS }) => n_workgroups * 64 * ROUNDS * 16 * 32,
+});
+
+const increment: Kernel<"count"> = defineKernel({
+  name: "increment",
+  source: [source("increment")],
+  constants: [],
+  bindings: { count: "read_write" },
+  params: {},
+  workgroups: () => [1],
+  cost: () => 1,
+});
+
 /** Mean time of a recording's dispatches: the median and the best of several runs. Needs timestamps. */
 export async function measure(gpu: Gpu, recorder: Recorder, samples: number = 15): Promise<Times> {
   const means: number[] = [];
@@ -76,5 +105,28 @@ export async function measureCeilings(gpu: Gpu): Promise<Ceilings> {
   return {
     copyGbPerS: 2 * from.byteLength / copied.bestMs / 1e6,
     fmaGflopPerS: 2 * workgroups * 64 * rounds * 16 * 32 / computed.bestMs / 1e6,
+  };
+}
+
+/** Measures the others. */
+export async function measureMoreCeilings(gpu: Gpu): Promise<MoreCeilings> {
+  const workgroups = gpu.isSoftware ? 32 : 8192;
+  const rounds = 64;
+  using out = gpu.createTensor("dp4a", "u32", [workgroups * 64]);
+  const products = gpu.record();
+  products.dispatch(dot4, { out }, { n_workgroups: workgroups, a: 0x01020304, b: 7 }, { ROUNDS: rounds });
+  const computed = await measure(gpu, products);
+
+  using count = gpu.createTensor("count", "u32", [1]);
+  const nLaunches = 1000;
+  const launches = gpu.record();
+  for (let i = 0; i < nLaunches; i++) launches.dispatch(increment, { count }, {}, {});
+  await gpuMs(gpu, [launches]);
+  const times = [];
+  for (let i = 0; i < 9; i++) times.push(await gpuMs(gpu, [launches]));
+  times.sort((a, b) => a - b);
+  return {
+    dot4GopPerS: 8 * workgroups * 64 * rounds * 16 * 32 / computed.bestMs / 1e6,
+    launchUs: 1000 * times[4]! / nLaunches,
   };
 }

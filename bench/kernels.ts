@@ -27,6 +27,10 @@ export interface KernelRow {
   readonly gbPerS?: number;
   /** 10^9 operations a second, a multiply-add counted as two, for kernels that arithmetic bounds. */
   readonly gflopPerS?: number;
+  /** Operations of a dispatch, a multiply-add counted as two, where they are counted. */
+  readonly flops?: number;
+  /** Bytes that a dispatch has to read or write, where they are counted. */
+  readonly bytes?: number;
   /** Rate by ceiling. */
   readonly shareOfCeiling: number;
 }
@@ -80,13 +84,17 @@ export function filledTensor(gpu: Gpu, shape: readonly number[]): Tensor {
   return gpu.tensorOf("x", "f32", shape, Float32Array.from({ length }, (_, i) => 0.5 + (i % 7) / 7));
 }
 
-/** Measures all kernels of this module. Needs timestamps. */
-export async function measureKernels(gpu: Gpu, ceilings: Ceilings): Promise<KernelRow[]> {
+/** Measures all kernels of this module, matrices of the given shapes. Needs timestamps. */
+export async function measureKernels(
+  gpu: Gpu,
+  ceilings: Ceilings,
+  shapes: readonly MatrixShape[] = SHAPES,
+): Promise<KernelRow[]> {
   const rows: KernelRow[] = [];
-  for (const shape of SHAPES) {
+  for (const shape of shapes) {
     for (const format of VECTOR_FORMATS) rows.push(await measureMatmul(gpu, ceilings, shape, format, 1));
   }
-  for (const shape of SHAPES.filter(({ name }) => !name.includes("head"))) {
+  for (const shape of shapes.filter(({ name }) => !name.includes("head"))) {
     for (const format of MATRIX_FORMATS) rows.push(await measureMatmul(gpu, ceilings, shape, format, N_ROWS));
   }
   rows.push(await measureEmbed(gpu, ceilings), await measureSiluMul(gpu, ceilings));
@@ -114,15 +122,17 @@ async function measureMatmul(
     const times = await measure(gpu, recorder);
     const kernel = labelOf(recorder);
     const label = `${shape.name}: ${rows} x ${columns}`;
+    const work = { flops: 2 * rows * columns * nRows, bytes: bytes + 4 * (rows + columns) * nRows };
     if (nRows === 1) {
-      const gbPerS = (bytes + 4 * (rows + columns)) / times.bestMs / 1e6;
-      return { kernel, shape: label, ...times, gbPerS, shareOfCeiling: gbPerS / ceilings.copyGbPerS };
+      const gbPerS = work.bytes / times.bestMs / 1e6;
+      return { kernel, shape: label, ...times, ...work, gbPerS, shareOfCeiling: gbPerS / ceilings.copyGbPerS };
     }
-    const gflopPerS = 2 * rows * columns * nRows / times.bestMs / 1e6;
+    const gflopPerS = work.flops / times.bestMs / 1e6;
     return {
       kernel,
       shape: `${label}, ${nRows} vectors`,
       ...times,
+      ...work,
       gflopPerS,
       shareOfCeiling: gflopPerS / ceilings.fmaGflopPerS,
     };
