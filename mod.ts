@@ -15,6 +15,10 @@
  * @module
  */
 export { inspectModel, loadModel } from "./src/api/deno_host.ts";
+export { pull } from "./src/api/named_model.ts";
+export type { PullOptions } from "./src/api/named_model.ts";
+export type { PulledModel } from "./src/hub/pull.ts";
+export type { DownloadProgress } from "./src/hub/transfer_progress.ts";
 export type { Inspection, LoadOptions } from "./src/api/load.ts";
 export type { LoadProgress, WeightChoice } from "./src/model/weights.ts";
 export type { KvFormat } from "./src/kernels/kv_formats.ts";
@@ -30,8 +34,18 @@ export type { GenerateOptions } from "./src/api/session.ts";
 export { Generation } from "./src/api/generation.ts";
 export type { GenerationResult, GenerationTimings, TextChunk } from "./src/api/generation.ts";
 export { Tokenizer } from "./src/tokenizer/tokenizer.ts";
-export { CapacityError, DeviceLostError, FormatError, GpuUnavailableError, ShaderError } from "./src/errors.ts";
+export {
+  CapacityError,
+  DeviceLostError,
+  DownloadError,
+  FormatError,
+  GpuUnavailableError,
+  ShaderError,
+} from "./src/errors.ts";
 export { blobSource } from "./src/checkpoint/source.ts";
+export { httpSource } from "./src/checkpoint/http_source.ts";
+export type { HttpSourceOptions } from "./src/checkpoint/http_source.ts";
+export type { RetryPolicy } from "./src/checkpoint/retry.ts";
 export type { ModelSource } from "./src/checkpoint/source.ts";
 export type { ArchitectureTraits } from "./src/model/architectures.ts";
 export type { ModelConfig } from "./src/model/config.ts";

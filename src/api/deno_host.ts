@@ -3,14 +3,15 @@
  *
  * @module
  */
-import { denoSource, fileSource } from "../checkpoint/deno_source.ts";
+import { fileSource } from "../checkpoint/deno_source.ts";
 import type { ModelSource } from "../checkpoint/source.ts";
 import type { Host } from "./host.ts";
 import { type Inspection, inspectModelOn, loadModelOn, type LoadOptions } from "./load.ts";
 import type { Model } from "./model.ts";
+import { openNamedModel } from "./named_model.ts";
 
 const denoHost: Host = {
-  openModel: denoSource,
+  openModel: openNamedModel,
   openFile: fileSource,
   openTemplateWorker: () => new Worker(new URL("../chat/template_worker.ts", import.meta.url), { type: "module" }),
   async writeFile(path, pieces) {
@@ -36,9 +37,13 @@ const denoHost: Host = {
  *
  * @param source Path of a directory with a Hugging Face checkpoint (`config.json`, `tokenizer.json` or
  * `tokenizer.model`, `model.safetensors` or `pytorch_model.bin`, or shards with their index), path of a `.gguf` file,
- * or a source of such files. A path needs permission to read it and nothing else.
+ * or a source of such files. A path needs permission to read it and nothing else. What is no path may be an id on the
+ * Hugging Face hub, as `ORG/NAME`, `ORG/NAME@REVISION` or `ORG/NAME/FILE.gguf`: it is fetched into the hub's cache, which
+ * needs permission for the network, the cache and the variables that say where it is. An address that begins with
+ * `https://` names a folder or a `.gguf` file on a server that honours ranges; nothing of it is kept.
  * @returns The model; free it with `dispose` or `using`.
  * @throws {FormatError} If a file is missing or malformed, or asks for something that Skein does not compute.
+ * @throws {DownloadError} If the model cannot be fetched.
  * @throws {GpuUnavailableError} If there is no WebGPU adapter.
  * @throws {CapacityError} If the memory plan does not fit; nothing was allocated then.
  * @throws {RangeError} If an option is out of range.
@@ -59,6 +64,8 @@ export function loadModel(source: string | ModelSource, options: LoadOptions = {
 /**
  * Reads a checkpoint's headers and plans its memory. A directory with `config.json` alone is enough, so that a plan
  * can be seen before a download.
+ *
+ * A model on the hub is not downloaded for it: ranges with the headers are read.
  *
  * @throws {FormatError} As `loadModel`.
  */

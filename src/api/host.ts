@@ -5,6 +5,19 @@
  * @module
  */
 import type { ModelSource } from "../checkpoint/source.ts";
+import type { DownloadProgress } from "../hub/transfer_progress.ts";
+
+/** How a model that is named by a string is opened. */
+export interface OpenModelOptions {
+  /** Whether what comes from afar is kept, and what was kept is used. Default true. */
+  readonly cache?: boolean | undefined;
+  /** True where little of it will be read: it is then not fetched whole. Default false. */
+  readonly headersOnly?: boolean | undefined;
+  /** Told how far a download is. */
+  readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
+  /** Ends a download, and all reading from afar. */
+  readonly signal?: AbortSignal | undefined;
+}
 
 /** Files by name. */
 export interface Host {
@@ -12,8 +25,9 @@ export interface Host {
    * The files of a model that is named by a string: a path, or what else the host knows models by.
    *
    * @throws {FormatError} If there is no model of that name.
+   * @throws {DownloadError} If it cannot be fetched.
    */
-  openModel(name: string): Promise<ModelSource>;
+  openModel(name: string, options?: OpenModelOptions): Promise<ModelSource>;
   /**
    * A source of the one file at a path.
    *

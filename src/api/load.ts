@@ -20,6 +20,7 @@ import { type LoadProgress, loadWeights, planWeights, type WeightChoice } from "
 import { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { readTemplateFile } from "../chat/template_file.ts";
 import { chatTemplateOf } from "./chat.ts";
+import type { DownloadProgress } from "../hub/transfer_progress.ts";
 import type { Host } from "./host.ts";
 import { Model } from "./model.ts";
 
@@ -42,8 +43,13 @@ export interface LoadOptions {
   readonly prefillChunk?: number;
   /** A device to use; it stays the caller's. Default: the default adapter's. */
   readonly device?: GPUDevice;
-  /** Told how far the load has come. */
-  readonly onProgress?: (progress: LoadProgress) => void;
+  /**
+   * Whether a model from the hub is kept in the hub's cache on disk, and taken from there. Without it, its weights go
+   * by HTTP ranges straight to the GPU, as they do from any address and in a browser. @default {true}
+   */
+  readonly cache?: boolean;
+  /** Told how far download and load have come. */
+  readonly onProgress?: (progress: LoadProgress | DownloadProgress) => void;
   /** Aborting ends the load; it then throws the signal's reason and leaves nothing on the GPU. */
   readonly signal?: AbortSignal;
 }
@@ -72,9 +78,9 @@ interface Opened {
 /** `loadModel` on a host. */
 export async function loadModelOn(host: Host, source: string | ModelSource, options: LoadOptions): Promise<Model> {
   checkOptions(options);
-  const { signal, onProgress, weights: choice = "auto" } = options;
+  const { signal, onProgress, cache, weights: choice = "auto" } = options;
   signal?.throwIfAborted();
-  const files = typeof source === "string" ? await host.openModel(source) : source;
+  const files = typeof source === "string" ? await host.openModel(source, { cache, onProgress, signal }) : source;
   const undo: (() => void)[] = [];
   try {
     const opened = await openModel(files, options);
@@ -137,7 +143,10 @@ export async function inspectModelOn(
   options: LoadOptions,
 ): Promise<Inspection> {
   checkOptions(options);
-  const files = typeof source === "string" ? await host.openModel(source) : source;
+  const { cache, signal } = options;
+  const files = typeof source === "string"
+    ? await host.openModel(source, { cache, signal, headersOnly: true })
+    : source;
   try {
     const opened = await openModel(files, options);
     const { checkpoint, config, rope, ropeSource } = opened;

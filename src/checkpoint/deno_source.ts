@@ -10,9 +10,10 @@ import { missing, type ModelSource, truncated } from "./source.ts";
  * A source of the files of a directory, or of one file. Needs permission to read that path and nothing else.
  *
  * @param path Path of a directory or of a file.
+ * @param name What the model is called in messages. Default the path.
  * @throws {FormatError} If there is nothing at the path.
  */
-export async function denoSource(path: string): Promise<ModelSource> {
+export async function denoSource(path: string, name: string = path): Promise<ModelSource> {
   let info: Deno.FileInfo;
   try {
     info = await Deno.stat(path);
@@ -23,31 +24,32 @@ export async function denoSource(path: string): Promise<ModelSource> {
       code: "Missing",
     });
   }
-  if (info.isDirectory) return new DiskSource(path, undefined);
-  return fileSource(path);
+  return info.isDirectory ? new DiskSource(path, undefined, name) : fileSource(path, name);
 }
 
 /** A source of one file, which is looked for when it is first read. Needs permission to read it and nothing else. */
-export function fileSource(path: string): ModelSource {
-  return new DiskSource(path, path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1));
+export function fileSource(path: string, name: string = path): ModelSource {
+  return new DiskSource(path, path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1), name);
 }
 
 /** Keeps each file open from its first read on. Reads are done one after the other: they share a file position. */
 class DiskSource implements ModelSource {
   readonly name: string;
+  readonly #path: string;
   readonly #onlyFile: string | undefined;
   readonly #open = new Map<string, Deno.FsFile>();
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(path: string, onlyFile: string | undefined) {
-    this.name = path;
+  constructor(path: string, onlyFile: string | undefined, name: string) {
+    this.name = name;
+    this.#path = path;
     this.#onlyFile = onlyFile;
   }
 
   async list(): Promise<readonly string[]> {
     if (this.#onlyFile !== undefined) return [this.#onlyFile];
     const names: string[] = [];
-    for await (const entry of Deno.readDir(this.name)) if (!entry.isDirectory) names.push(entry.name);
+    for await (const entry of Deno.readDir(this.#path)) if (!entry.isDirectory) names.push(entry.name);
     return names.sort();
   }
 
@@ -90,7 +92,7 @@ class DiskSource implements ModelSource {
     let handle = this.#open.get(file);
     if (handle === undefined) {
       try {
-        handle = await Deno.open(this.#onlyFile === undefined ? `${this.name}/${file}` : this.name, { read: true });
+        handle = await Deno.open(this.#onlyFile === undefined ? `${this.#path}/${file}` : this.#path, { read: true });
       } catch (cause) {
         if (!(cause instanceof Deno.errors.NotFound)) throw cause;
         throw missing(file, this.name, { cause });

@@ -3,10 +3,9 @@
  *
  * @module
  */
-import { denoSource } from "../checkpoint/deno_source.ts";
 import type { EvalDocument } from "../eval/documents.ts";
 import type { WindowRecords } from "../eval/perplexity.ts";
-import { resolvePath } from "./command.ts";
+import { openSource } from "./loading.ts";
 import { UsageError } from "./options.ts";
 import { WholeFile } from "./whole_file.ts";
 
@@ -110,7 +109,7 @@ const SAMPLE = 2 ** 16;
 
 /** A hash of a checkpoint: names, sizes and samples of its files, so that 13 GB need not be read. */
 export async function modelFingerprint(source: string, storage: readonly string[]): Promise<string> {
-  const files = await denoSource(resolvePath(source));
+  const files = await openSource(source);
   try {
     const parts: (string | Uint8Array<ArrayBuffer>)[] = [...storage];
     for (const name of await files.list()) {

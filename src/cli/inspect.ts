@@ -4,8 +4,8 @@
  * @module
  */
 import { inspectModel, type MemoryPlan } from "../../mod.ts";
-import { type Command, defineCommand, expectPositionals, resolvePath } from "./command.ts";
-import { loadOptions, modelOptions } from "./loading.ts";
+import { type Command, defineCommand, expectPositionals } from "./command.ts";
+import { loadOptions, modelOptions, resolveModel } from "./loading.ts";
 
 /** The command. */
 export const inspect: Command = defineCommand({
@@ -14,7 +14,7 @@ export const inspect: Command = defineCommand({
   options: modelOptions,
   run: async ({ positionals, values, terminal }) => {
     const [source] = expectPositionals(positionals, ["MODEL"]) as [string];
-    const { config, rope, tensors, plan } = await inspectModel(resolvePath(source), loadOptions(values));
+    const { config, rope, tensors, plan } = await inspectModel(await resolveModel(source), loadOptions(values));
     if (values.json) {
       terminal.json({
         config,

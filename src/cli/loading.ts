@@ -3,9 +3,19 @@
  *
  * @module
  */
-import { loadModel, type LoadOptions, type Model, type RopeChoice, Tokenizer } from "../../mod.ts";
+import {
+  type DownloadProgress,
+  loadModel,
+  type LoadOptions,
+  type LoadProgress,
+  type Model,
+  type RopeChoice,
+  Tokenizer,
+} from "../../mod.ts";
 import { openCheckpoint } from "../checkpoint/checkpoint.ts";
-import { denoSource } from "../checkpoint/deno_source.ts";
+import type { ModelSource } from "../checkpoint/source.ts";
+import { isOnDisk, openNamedModel } from "../api/named_model.ts";
+import { parseModelId } from "../hub/model_id.ts";
 import { resolvePath } from "./command.ts";
 import { bytes, choice, flag, integer, type Option, UsageError, type Values } from "./options.ts";
 import type { Terminal } from "./terminal.ts";
@@ -80,13 +90,10 @@ export async function openModel(
   values: Values<typeof modelOptions>,
   { terminal, signal }: { terminal: Terminal; signal: AbortSignal },
 ): Promise<Model> {
-  const model = await loadModel(resolvePath(source), {
+  const model = await loadModel(await resolveModel(source), {
     ...loadOptions(values),
     signal,
-    onProgress: ({ phase, loaded, total }) => {
-      const share = total > 0 ? ` ${Math.floor((100 * loaded) / total)}%` : "";
-      terminal.progress(`${phase}${share}`);
-    },
+    onProgress: (progress) => terminal.progress(describeProgress(progress)),
   });
   const { contextLength, config: { maxPositionEmbeddings }, rope } = model;
   if (contextLength > maxPositionEmbeddings && values["rope-scaling"] === undefined) {
@@ -97,9 +104,47 @@ export async function openModel(
   return model;
 }
 
+/** A MODEL argument as the library takes it: what is not on disk may be a model's id, or an address. */
+export async function resolveModel(source: string): Promise<string> {
+  if (/^https?:\/\//i.test(source)) return source;
+  const path = resolvePath(source);
+  return parseModelId(source) === undefined || await isOnDisk(path) ? path : source;
+}
+
+/** The files of a MODEL argument, of which little will be read. */
+export async function openSource(source: string): Promise<ModelSource> {
+  return await openNamedModel(await resolveModel(source), { headersOnly: true });
+}
+
+/** How far a load is, in one line. */
+export function describeProgress(progress: LoadProgress | DownloadProgress): string {
+  const { phase, loaded, total } = progress;
+  const share = total > 0 ? ` ${Math.floor((100 * loaded) / total)}%` : "";
+  if (phase === "load") return `load${share}`;
+  const { bytesPerSecond, secondsLeft, file } = progress;
+  const pace = bytesPerSecond === undefined || secondsLeft === undefined
+    ? ""
+    : `, ${decimalUnits(bytesPerSecond)}/s, ${clock(secondsLeft)} left`;
+  return `download${share} of ${decimalUnits(total)}${pace}: ${file}`;
+}
+
+/** Bytes as downloads are measured: 13.5 GB. */
+export function decimalUnits(count: number): string {
+  const unit = count >= 1e9 ? 3 : count >= 1e6 ? 2 : count >= 1e3 ? 1 : 0;
+  return `${unit === 0 ? Math.round(count) : (count / 1000 ** unit).toFixed(1)} ${["B", "kB", "MB", "GB"][unit]}`;
+}
+
+/** Seconds as 0:07, 12:34 or 1:02:03. */
+function clock(seconds: number): string {
+  const whole = Math.ceil(seconds);
+  const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const shown = parts[0] === 0 ? parts.slice(1) : parts;
+  return shown.map((part, i) => i === 0 ? String(part) : String(part).padStart(2, "0")).join(":");
+}
+
 /** Opens a model's tokenizer alone, which needs no GPU. */
 export async function openTokenizer(source: string): Promise<Tokenizer> {
-  const files = await denoSource(resolvePath(source));
+  const files = await openSource(source);
   try {
     return new Tokenizer(await (await openCheckpoint(files)).tokenizer(), source);
   } finally {

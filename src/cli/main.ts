@@ -1,4 +1,4 @@
-#!/usr/bin/env -S deno run --allow-read --allow-write --allow-env=INIT_CWD,NO_COLOR,DENO_WEBGPU_BACKEND,XDG_RUNTIME_DIR
+#!/usr/bin/env -S deno run --allow-read --allow-write --allow-net --allow-env=INIT_CWD,NO_COLOR,DENO_WEBGPU_BACKEND,XDG_RUNTIME_DIR,XDG_CACHE_HOME,HOME,USERPROFILE,HF_*
 /**
  * The command line: `skein COMMAND ...`.
  *
@@ -9,6 +9,7 @@
  */
 import manifest from "../../deno.json" with { type: "json" };
 import { chooseBackend } from "./backend.ts";
+import { list, remove } from "./cached_models.ts";
 import { chat } from "./chat.ts";
 import type { Command } from "./command.ts";
 import { compare } from "./compare.ts";
@@ -17,6 +18,7 @@ import { inspect } from "./inspect.ts";
 import { describeOptions, flag, nearestOf, readOptions, UsageError } from "./options.ts";
 import { passkey } from "./passkey.ts";
 import { perplexity } from "./perplexity.ts";
+import { pull } from "./pull.ts";
 import { reproduce } from "./reproduce.ts";
 import { score } from "./score.ts";
 import { Terminal } from "./terminal.ts";
@@ -33,6 +35,9 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   tokenize,
   detokenize,
   inspect,
+  pull,
+  list,
+  remove,
 };
 
 /** Exit status of a program that an interrupt ended, as shells have it. */
@@ -99,7 +104,7 @@ export async function main(args: readonly string[]): Promise<number> {
 function helpText(): string {
   const rows = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(12)}${summary}\n`);
   return `Long-context Llama models on WebGPU\n\nUsage: skein COMMAND ...\n\n${rows.join("")}
-MODEL is a directory with config.json, a tokenizer and weights, or a .gguf file.
+MODEL is a directory with config.json, a tokenizer and weights, a .gguf file, or a model on the Hugging Face hub.
 skein COMMAND --help explains a command; skein --version tells the version.\n`;
 }
 

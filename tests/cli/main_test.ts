@@ -13,6 +13,8 @@ const COMMANDS = [
   "tokenize",
   "detokenize",
   "inspect",
+  "pull",
+  "remove",
 ];
 
 async function assertRefused(args: readonly string[], message: string): Promise<void> {

@@ -11,7 +11,8 @@ const MAIN = new URL("../../src/cli/main.ts", import.meta.url).pathname;
 const PERMISSIONS = [
   "--allow-read",
   "--allow-write",
-  "--allow-env=INIT_CWD,NO_COLOR,DENO_WEBGPU_BACKEND,XDG_RUNTIME_DIR",
+  "--allow-net=127.0.0.1",
+  "--allow-env=INIT_CWD,NO_COLOR,DENO_WEBGPU_BACKEND,XDG_RUNTIME_DIR,XDG_CACHE_HOME,HOME,USERPROFILE,HF_*",
 ];
 
 /** What a finished process left behind. */

@@ -61,7 +61,7 @@ export interface LocalHub {
   faults: HubFaults;
   /** Commits that come after `commit`: the next one is what "main" stands for. */
   newCommit(commit: string): void;
-  /** Ends it. */
+  /** Ends it; a second time does nothing. */
   close(): Promise<void>;
 }
 
@@ -85,6 +85,7 @@ export function hashesOf(bytes: Uint8Array): { sha256: string; blobId: string } 
 export function startHub(files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>, faults: HubFaults = {}): LocalHub {
   let commit = "a".repeat(40);
   let count = 0;
+  let closing: Promise<void> | undefined;
   const contents = new Map(files);
   const log: string[] = [];
   const leaks: string[] = [];
@@ -166,9 +167,7 @@ export function startHub(files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>, fa
     leaks,
     faults,
     newCommit: (next) => void (commit = next),
-    close: async () => {
-      await Promise.all([server.close(), cdn.close()]);
-    },
+    close: () => closing ??= Promise.all([server.close(), cdn.close()]).then(() => {}),
   };
   return hub;
 }
