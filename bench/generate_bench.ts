@@ -6,7 +6,7 @@
 import { loadModel } from "../mod.ts";
 
 /** English that every machine has. */
-const EXCERPT = new URL("../tests/testdata/pg19/keith_of_the_border.txt", import.meta.url);
+export const EXCERPT = new URL("../tests/testdata/pg19/keith_of_the_border.txt", import.meta.url);
 
 /** What to measure. */
 export interface GenerateBench {

@@ -13,7 +13,7 @@ import type { ModelConfig } from "../src/model/config.ts";
 import { KvCache } from "../src/model/kv_cache.ts";
 import { Llama } from "../src/model/llama.ts";
 import { padded } from "../src/model/padding.ts";
-import { createScratch, disposeScratch } from "../src/model/scratch.ts";
+import { chunkSize, createScratch, disposeScratch } from "../src/model/scratch.ts";
 import { layoutOf, mapSlots, type Slot } from "../src/model/weight_layout.ts";
 import { formatOf, type WeightChoice } from "../src/model/weight_plan.ts";
 import { disposeWeights } from "../src/model/weights.ts";
@@ -75,7 +75,7 @@ export class SyntheticModel {
         sum + [qkvProj, oProj, gateUpProj, downProj].reduce((bytes, each) => bytes + bytesOf(each), 0),
       0,
     );
-    this.#llama = new Llama(config, weights, createScratch(gpu, config, prefillChunk, contextLength));
+    this.#llama = new Llama(config, weights, createScratch(gpu, config, chunkSize(prefillChunk, contextLength)));
     this.#cache = new KvCache(gpu, config, kvFormat, contextLength, prefillChunk);
     this.#cache.reserve(contextLength);
     // The f16 pair 0.5, 1.0, and an f32 near 0.008.
@@ -129,10 +129,10 @@ export class SyntheticModel {
   }
 
   #forward(recorder: Recorder, tokens: Tensor, position: number, nTokens: number): void {
-    this.#llama.forward(recorder, {
+    this.#llama.forward(recorder, [{
       ...{ tokens, nTokens, state: this.#state, cache: this.#cache, maxKvLength: position + nTokens },
       ropeTable: this.#ropeTable,
-    });
+    }]);
   }
 
   #fill(tensor: Tensor, word: number): void {

@@ -11,7 +11,7 @@ import { selfTest } from "../kernels/self_test.ts";
 import { type ModelConfig, parseConfig, parseGgufConfig } from "../model/config.ts";
 import { canStore, KV_FORMATS, type KvFormat } from "../kernels/kv_formats.ts";
 import { paddedConfig } from "../model/padding.ts";
-import { defaultPrefillChunk, type MemoryPlan, planMemory, requireFit } from "../model/plan.ts";
+import { DEFAULT_MAX_BATCH, defaultPrefillChunk, type MemoryPlan, planMemory, requireFit } from "../model/plan.ts";
 import { createRope, type Rope, type RopeFrequencies, type RopeScaling } from "../model/rope.ts";
 import { chooseRope, type RopeChoice } from "../model/rope_choice.ts";
 import { Runtime } from "../model/runtime.ts";
@@ -41,6 +41,11 @@ export interface LoadOptions {
   readonly memoryLimit?: number;
   /** Tokens that one prefill pass takes. Default: 128 on a software adapter, else 512. */
   readonly prefillChunk?: number;
+  /**
+   * Sequences that decode in one pass at most, from 1 to 64; further ones take turns. Activations are made for so many.
+   * @default {16}
+   */
+  readonly maxBatch?: number;
   /** A device to use; it stays the caller's. Default: the default adapter's. */
   readonly device?: GPUDevice;
   /**
@@ -65,6 +70,9 @@ export interface Inspection {
   /** What it takes on the GPU, for each way to store weights and cache. */
   readonly plan: readonly MemoryPlan[];
 }
+
+/** Largest `maxBatch`: further sequences gain nothing from one pass, and every one adds dispatches to it. */
+const MOST_BATCH = 64;
 
 /** A checkpoint with everything about it that needs no weights. */
 interface Opened {
@@ -116,6 +124,7 @@ export async function loadModelOn(host: Host, source: string | ModelSource, opti
       kvFormat: plan.kvCache,
       contextLength,
       prefillChunk: prefillChunkOf(options, gpu, contextLength),
+      maxBatch: options.maxBatch ?? DEFAULT_MAX_BATCH,
       stopIds: config.stopIds,
     });
     await gpu.settle();
@@ -214,6 +223,7 @@ function planFor(
     kvCache: kvCache === "auto" ? (isFloat32(checkpoint, config, weights) ? "f32" : "f16") : kvCache,
     contextLength,
     prefillChunk: prefillChunkOf(options, gpu, contextLength),
+    maxBatch: options.maxBatch ?? DEFAULT_MAX_BATCH,
     ...(gpu === undefined ? {} : { maxTensorBytes: gpu.maxTensorBytes }),
     ...(memoryLimit === undefined ? {} : { memoryLimit }),
   });
@@ -254,6 +264,10 @@ function checkOptions(options: LoadOptions): void {
     if (value !== undefined && !(Number.isSafeInteger(value) && value >= 1)) {
       throw new RangeError(`Cannot load with ${name} ${value}: expected an integer of at least 1`);
     }
+  }
+  const { maxBatch } = options;
+  if (maxBatch !== undefined && !(Number.isSafeInteger(maxBatch) && maxBatch >= 1 && maxBatch <= MOST_BATCH)) {
+    throw new RangeError(`Cannot load with maxBatch ${maxBatch}: expected an integer from 1 to ${MOST_BATCH}`);
   }
   const choices = { weights: ["auto", "f32", "f16", "q8", "q4"], kvCache: ["auto", ...KV_FORMATS] } as const;
   for (const name of ["weights", "kvCache"] as const) {

@@ -328,6 +328,7 @@ export class Model {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
+    this.#parts.runtime.stop(new TypeError("The model was disposed"));
     for (const session of [...this.#home.sessions]) session.dispose();
     this.#parts.runtime.dispose();
     this.#parts.tokenizer.dispose();

@@ -21,9 +21,6 @@ export interface GenerateOptions extends SamplingOptions, StopOptions {
   readonly keepSpecialTokens?: boolean;
 }
 
-/** Decoding steps in the first submits, before the adapter's speed is known. */
-const FIRST_STEPS = { software: 1, gpu: 4 };
-
 /** What the sessions of a model share. */
 export interface SessionHome {
   /** Where files are. */
@@ -204,7 +201,6 @@ export class Session {
       loop: {
         maxTokens,
         stopIds: new Set(this.#runtime.stopIds),
-        firstSteps: this.#runtime.gpu.isSoftware ? FIRST_STEPS.software : FIRST_STEPS.gpu,
         ...(options.signal === undefined ? {} : { signal: options.signal }),
       },
       onEnd: end,

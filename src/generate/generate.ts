@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { Pacer, SUBMIT_MS } from "../gpu/pacer.ts";
 import type { Batch } from "../model/batch.ts";
 import type { Decoding } from "../model/decoding.ts";
 
@@ -19,8 +18,6 @@ export interface TokenLoop {
   readonly maxTokens: number;
   /** Ids that end the generation; they are not yielded. */
   readonly stopIds: ReadonlySet<number>;
-  /** Decoding steps that a fast device may run in one submit before its speed is known. */
-  readonly firstSteps: number;
   /** Ends the generation within one submit, by throwing its reason. */
   readonly signal?: AbortSignal;
 }
@@ -36,30 +33,22 @@ export interface TokenLoop {
 export async function* generateTokens(decoding: Decoding, loop: TokenLoop): AsyncGenerator<number, FinishReason> {
   const { stopIds, signal } = loop;
   const limit = Math.min(loop.maxTokens, decoding.room);
-  const pacer = new Pacer(loop.firstSteps / SUBMIT_MS);
-  let asked = 1;
-  let batch: Batch | undefined;
+  let asked = 0;
+  let next: Promise<Batch> | undefined;
   try {
-    if (limit <= 0) return "length";
-    batch = await decoding.begin(Math.min(limit, 256));
-    while (batch !== undefined) {
-      const { count, submittedAt, tokens }: Batch = batch;
-      const called = performance.now();
-      const arriving = tokens();
+    if (limit > 0) next = decoding.begin(Math.min(limit, 256));
+    while (next !== undefined) {
+      const batch: Batch = await next;
+      next = undefined;
+      asked += batch.count;
+      const arriving = batch.tokens();
       // Told below; without a handler now, a failure of the next submit would leave this one's unhandled.
       arriving.catch(() => {});
-      batch = undefined;
-      let arrived = performance.now();
-      // Where the call itself waited for the GPU, what follows it is Deno's sleep and no work.
-      const waited = arrived - called > 2;
-      const measured = asked > 1;
-      const next: number = Math.min(limit - asked, Math.max(1, Math.floor(pacer.budget)), MOST_STEPS);
-      if (next > 0 && signal?.aborted !== true) batch = await decoding.advance(next);
-      asked += batch?.count ?? 0;
-      const ids = await arriving;
-      if (!waited) arrived = performance.now();
-      if (measured) pacer.observe(count, arrived - submittedAt);
-      for (const id of ids) {
+      if (asked < limit && signal?.aborted !== true) {
+        next = decoding.advance(Math.min(limit - asked, MOST_STEPS));
+        next.catch(() => {});
+      }
+      for (const id of await arriving) {
         signal?.throwIfAborted();
         if (stopIds.has(id)) return "stop";
         yield id;
@@ -68,7 +57,7 @@ export async function* generateTokens(decoding: Decoding, loop: TokenLoop): Asyn
     }
     return "length";
   } finally {
-    batch?.discard();
     decoding.end();
+    next?.then((batch) => batch.discard(), () => {});
   }
 }

@@ -15,7 +15,7 @@ import { type AdapterTraits, Recorder } from "./recorder.ts";
 import { byteLengthOf, type Dtype, Tensor } from "./tensor.ts";
 
 /** Dispatches that one submit may hold; their params fill a 1 MiB uniform buffer. */
-const MAX_DISPATCHES = 4096;
+export const MAX_DISPATCHES = 4096;
 
 /** Optional features of the device. */
 export interface GpuFeatures {
@@ -244,9 +244,10 @@ export class Gpu {
    *
    * @param recorder What to run, once.
    * @param signal Stops before the next submit.
+   * @param between Called between two submits, and awaited: it may submit other work.
    * @throws The signal's reason if it aborts.
    */
-  async run(recorder: Recorder, signal?: AbortSignal): Promise<void> {
+  async run(recorder: Recorder, signal?: AbortSignal, between?: () => Promise<void>): Promise<void> {
     const { steps, params } = recorder;
     let previous: Promise<unknown> = Promise.resolve();
     let finished = performance.now();
@@ -282,6 +283,7 @@ export class Gpu {
       });
       previous.catch(() => {});
       first = last;
+      if (first < steps.length) await between?.();
     }
     this.check();
   }

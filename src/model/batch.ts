@@ -8,9 +8,7 @@
 export interface Batch {
   /** How many tokens they are. */
   readonly count: number;
-  /** When the batch was submitted, by `performance.now`. */
-  readonly submittedAt: number;
-  /** Fetches their ids, in order of the batches. In Deno the first call blocks until the GPU has selected them. */
+  /** Fetches their ids, in order of the batches. In Deno the call blocks until the GPU has selected them. */
   tokens(): Promise<number[]>;
   /** Leaves them on the GPU, in place of fetching them. */
   discard(): void;

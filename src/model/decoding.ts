@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Readback, ReadRequest } from "../gpu/readback.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import { byteLengthOf, type Tensor } from "../gpu/tensor.ts";
 import {
@@ -17,6 +18,7 @@ import {
 import { biasEntries, countsTokens, IN_PROMPT } from "../kernels/penalize.ts";
 import { createTopLogprobs, readTopLogprobs, type TopLogprobs } from "../kernels/top_logprobs.ts";
 import type { Batch } from "./batch.ts";
+import type { Segment } from "./llama.ts";
 import { notFinite } from "./not_finite.ts";
 import { prefill } from "./prefill.ts";
 import type { Sequence } from "./sequence.ts";
@@ -32,12 +34,19 @@ const SMALLEST_BOUND = 256;
 
 /** Bytes that a generation takes besides its sequence's. */
 export function decodingBytes(vocabSize: number): number {
-  return selectionBytes(vocabSize, RING) + byteLengthOf("u32", [1]);
+  return selectionBytes(vocabSize, RING) + byteLengthOf("f32", [vocabSize]) + byteLengthOf("u32", [1]);
 }
+
+let nextId = 0;
 
 /** See the module's description. */
 export class Decoding {
-  readonly #sequence: Sequence;
+  /** Unique in this process, in order of creation. */
+  readonly id: number = nextId++;
+  /** The sequence that it continues. */
+  readonly sequence: Sequence;
+  /** Logits of the sequence's row, where a pass has several: (vocabSize) f32. */
+  readonly logits: Tensor;
   readonly #sampling: ResolvedSampling;
   readonly #signal: AbortSignal | undefined;
   readonly #selection: Selection;
@@ -49,7 +58,7 @@ export class Decoding {
   #selected = 0;
   #prefilledAt = 0;
   #latest: Batch | undefined;
-  #step: { recorder: Recorder; bound: number; layers: unknown; table: Tensor } | undefined;
+  #hasEnded = false;
 
   /**
    * @param sequence At least one token long; nothing else may change it until `end`.
@@ -58,10 +67,11 @@ export class Decoding {
    */
   constructor(sequence: Sequence, sampling: ResolvedSampling, signal?: AbortSignal) {
     const { gpu, config, stopIds } = sequence.runtime;
-    this.#sequence = sequence;
+    this.sequence = sequence;
     this.#sampling = sampling;
     this.#signal = signal;
     this.#known = [...sequence.tokens];
+    this.logits = gpu.createTensor("logits of one row", "f32", [config.vocabSize]);
     this.#selection = createSelection(gpu, config.vocabSize, RING);
     setStopIds(gpu, this.#selection, stopIds);
     this.#token = gpu.createTensor("next token", "u32", [1]);
@@ -74,7 +84,7 @@ export class Decoding {
 
   /** Tokens that can still be selected. */
   get room(): number {
-    return this.#sequence.room;
+    return this.sequence.room;
   }
 
   /** When the prompt was processed, by `performance.now`. */
@@ -82,100 +92,72 @@ export class Decoding {
     return this.#prefilledAt;
   }
 
+  /** Why it cannot go on, if anything stands in its way. */
+  get refusal(): Error | undefined {
+    if (this.#hasEnded) return new TypeError("The generation has ended");
+    const { runtime, gone } = this.sequence;
+    return [runtime.gone, gone, this.#signal].find((signal) => signal?.aborted)?.reason;
+  }
+
+  /** What the host reads of each submit. */
+  get reads(): readonly ReadRequest[] {
+    const { rows } = this.#logprobs ?? {};
+    const tensors = [this.sequence.state, this.#selection.ring, ...(rows === undefined ? [] : [rows])];
+    return tensors.map((tensor) => ({ tensor }));
+  }
+
   /**
    * Feeds what has not been fed yet and selects the first new token.
    *
    * @param expected Tokens that are likely to follow, so that the cache need not grow at once.
    */
-  begin(expected: number): Promise<Batch> {
-    const sequence = this.#sequence;
-    const { gpu, contextLength, llama } = sequence.runtime;
-    return sequence.runtime.exclusive(async () => {
-      const total = this.#known.length;
-      sequence.nFed = Math.min(sequence.nFed, total - 1);
-      sequence.cache.reserve(Math.min(contextLength, total + expected));
-      await prefill(sequence, this.#known, { signal: this.#signal });
-      this.#prefilledAt = performance.now();
-      gpu.upload(sequence.state, Uint32Array.of(total - 1, 0, 0, 0, 0, 0, 0, 0));
-      this.#uploadPenalties();
-      const recorder = gpu.record();
-      this.#select(recorder, llama.scratch.logits);
-      return this.#submit([recorder], 1, 0);
-    });
+  async begin(expected: number): Promise<Batch> {
+    const { sequence } = this;
+    const { contextLength } = sequence.runtime;
+    const total = this.#known.length;
+    sequence.nFed = Math.min(sequence.nFed, total - 1);
+    sequence.cache.reserve(Math.min(contextLength, total + expected));
+    return await this.#feed();
   }
 
   /**
-   * Feeds the last selected token and selects the next, `count` times, in one submit.
+   * Feeds the last selected token and selects the next, at most `most` times, in one submit that is shared with other
+   * sequences. The batch says how often: few times where a step takes long.
    *
-   * Fewer times where the rotary frequencies depend on the length and change on the way. They are the whole input's, in
-   * every layer, so that keys and values of all tokens change with them: all are fed again, and the result is that of a
-   * fresh prefill. LongRoPE does so once; dynamic scalings do it for every token past their switch.
+   * Where the rotary frequencies depend on the length, they may change on the way. They are the whole input's, in every
+   * layer, so that keys and values of all tokens change with them: all are fed again, and the result is that of a fresh
+   * prefill. LongRoPE does so once; dynamic scalings do it for every token past their switch.
    */
-  advance(count: number): Promise<Batch> {
-    const { runtime, regime, nFed } = this.#sequence;
-    return runtime.exclusive(async () => {
-      const { regimeOf } = runtime.rope.rope;
-      let steps = 0;
-      while (steps < count && regimeOf(nFed + steps + 1) === regime) steps++;
-      if (steps === 0) return await this.#feedAgain();
-      const step = await this.#recordStep(nFed + steps);
-      return this.#submit(Array.from({ length: steps }, () => step), steps, steps);
-    });
+  async advance(most: number): Promise<Batch> {
+    const { runtime, regime, nFed } = this.sequence;
+    const { regimeOf } = runtime.rope.rope;
+    let steps = 0;
+    while (steps < most && regimeOf(nFed + steps + 1) === regime) steps++;
+    return await (steps > 0 ? runtime.scheduler.advance(this, steps) : this.#feedAgain());
   }
 
-  /** Ends the generation: of what was selected only that stays in the sequence which it has accepted. */
-  end(): void {
-    this.#sequence.end();
-    this.#selection.dispose();
-    this.#logprobs?.dispose();
-    this.#token.dispose();
+  /** Makes room for the keys and values of `steps` more tokens; true where that replaced the cache's tensors. */
+  reserve(steps: number): boolean {
+    return this.sequence.cache.reserve(this.sequence.nFed + steps);
   }
 
-  /** Feeds all tokens, the last selected one included, with the frequencies of their number, and selects the next. */
-  async #feedAgain(): Promise<Batch> {
-    const sequence = this.#sequence;
-    const { gpu, llama } = sequence.runtime;
-    await this.#latest?.tokens();
-    sequence.cache.reserve(this.#known.length);
-    await prefill(sequence, this.#known, { signal: this.#signal });
-    gpu.upload(sequence.state, Uint32Array.of(this.#known.length - 1));
-    const recorder = gpu.record();
-    this.#select(recorder, llama.scratch.logits);
-    return this.#submit([recorder], 1, 0);
-  }
-
-  async #recordStep(length: number): Promise<Recorder> {
-    const { runtime, cache, state } = this.#sequence;
-    const { gpu, llama, contextLength } = runtime;
-    cache.reserve(length);
-    const ropeTable = await runtime.ropeTable(cache.capacity, length);
+  /** The bound to record for `steps` more tokens, which changes seldom. */
+  boundAfter(steps: number): number {
+    const { nFed, runtime } = this.sequence;
     let bound = SMALLEST_BOUND;
-    while (bound < length) bound *= 2;
-    bound = Math.min(bound, contextLength);
-    const kept = this.#step;
-    if (kept?.bound === bound && kept.layers === cache.layers && kept.table === ropeTable) return kept.recorder;
-    const recorder = gpu.record();
-    llama.forward(recorder, { tokens: this.#token, nTokens: 1, state, cache, maxKvLength: bound, ropeTable });
-    llama.logits(recorder, 0, 1);
-    this.#select(recorder, llama.scratch.logits);
-    this.#step = { recorder, bound, layers: cache.layers, table: ropeTable };
-    return recorder;
+    while (bound < nFed + steps) bound *= 2;
+    return Math.min(bound, runtime.contextLength);
   }
 
-  /** Fills what the penalties look at: which tokens the prompt has, and the biases. */
-  #uploadPenalties(): void {
-    const { gpu, config } = this.#sequence.runtime;
-    if (countsTokens(this.#sampling)) {
-      const counts = new Uint32Array(config.vocabSize);
-      for (const id of this.#known) counts[id] = IN_PROMPT;
-      gpu.upload(this.#selection.counts, counts);
-    }
-    const { logitBias } = this.#sampling;
-    if (logitBias.length > 0) gpu.upload(this.#selection.biases, biasEntries(logitBias));
+  /** The token to feed next, as a row of a pass. */
+  segment(maxKvLength: number, ropeTable: Tensor): Segment {
+    const { state, cache } = this.sequence;
+    return { tokens: this.#token, nTokens: 1, state, cache, maxKvLength, ropeTable };
   }
 
-  #select(recorder: Recorder, logits: Tensor): void {
-    const { state, runtime } = this.#sequence;
+  /** Records the selection of the next token. */
+  select(recorder: Recorder, logits: Tensor): void {
+    const { state, runtime } = this.sequence;
     const nStopIds = runtime.stopIds.length;
     select(recorder, {
       ...{ logits, state, token: this.#token, selection: this.#selection, nStopIds, sampling: this.#sampling },
@@ -183,18 +165,19 @@ export class Decoding {
     });
   }
 
-  #submit(recorders: readonly Recorder[], count: number, nFed: number): Batch {
-    const sequence = this.#sequence;
+  /**
+   * Takes note of a submit that selects tokens.
+   *
+   * @param readback What `reads` asks for.
+   * @param count Tokens that it selects.
+   * @param nFed Tokens that it feeds.
+   */
+  submitted(readback: Readback, count: number, nFed: number): Batch {
+    const { sequence } = this;
     const { gpu } = sequence.runtime;
     const first = this.#selected;
-    this.#selected += count;
-    const submittedAt = performance.now();
     const logprobs = this.#logprobs;
-    const readback = gpu.submit(recorders, [
-      { tensor: sequence.state },
-      { tensor: this.#selection.ring },
-      ...(logprobs === undefined ? [] : [{ tensor: logprobs.rows }]),
-    ]);
+    this.#selected += count;
     sequence.nFed += nFed;
     const fetch = async () => {
       const words = new Uint32Array((await readback.fetch()).buffer);
@@ -209,6 +192,72 @@ export class Decoding {
       return ids;
     };
     let arriving: Promise<number[]> | undefined;
-    return this.#latest = { count, submittedAt, discard: readback.discard, tokens: () => arriving ??= fetch() };
+    const tokens = () =>
+      arriving ??= fetch().catch((error) => {
+        // What a disposed model or session leaves behind fails in many ways, for one reason.
+        throw this.refusal ?? error;
+      });
+    return this.#latest = { count, discard: readback.discard, tokens };
+  }
+
+  /** Ends the generation: of what was selected only that stays in the sequence which it has accepted. */
+  end(): void {
+    this.#hasEnded = true;
+    this.sequence.runtime.scheduler.leave(this);
+    this.sequence.end();
+    this.logits.dispose();
+    this.#selection.dispose();
+    this.#logprobs?.dispose();
+    this.#token.dispose();
+  }
+
+  /** Feeds what is not cached any more, the last selected token included, and selects the next. */
+  async #feedAgain(): Promise<Batch> {
+    const { cache, runtime } = this.sequence;
+    runtime.scheduler.leave(this);
+    await this.#latest?.tokens();
+    cache.reserve(this.#known.length);
+    return await this.#feed();
+  }
+
+  /** Feeds all known tokens that are not cached and selects the next. */
+  async #feed(): Promise<Batch> {
+    const { sequence } = this;
+    const { llama } = sequence.runtime;
+    const total = this.#known.length;
+    let batch: Batch | undefined;
+    await prefill(sequence, this.#known, {
+      record(recorder, begin, count) {
+        if (begin + count === total) llama.logits(recorder, count - 1, 1);
+      },
+      finish: (begin, count) => {
+        if (begin + count === total) batch = this.#selectFirst(total);
+        return Promise.resolve();
+      },
+    }, this.#signal);
+    return batch!;
+  }
+
+  /** Selects from the logits that a chunk has left. */
+  #selectFirst(total: number): Batch {
+    const { state, runtime: { gpu, llama } } = this.sequence;
+    this.#prefilledAt ||= performance.now();
+    if (this.#selected === 0) this.#uploadPenalties();
+    gpu.upload(state, Uint32Array.of(total - 1, 0, this.#selected, 0, 0, 0, 0, 0));
+    const recorder = gpu.record();
+    this.select(recorder, llama.scratch.logits);
+    return this.submitted(gpu.submit([recorder], this.reads), 1, 0);
+  }
+
+  /** Fills what the penalties look at: which tokens the prompt has, and the biases. */
+  #uploadPenalties(): void {
+    const { gpu, config } = this.sequence.runtime;
+    if (countsTokens(this.#sampling)) {
+      const counts = new Uint32Array(config.vocabSize);
+      for (const id of this.#known) counts[id] = IN_PROMPT;
+      gpu.upload(this.#selection.counts, counts);
+    }
+    const { logitBias } = this.#sampling;
+    if (logitBias.length > 0) gpu.upload(this.#selection.biases, biasEntries(logitBias));
   }
 }

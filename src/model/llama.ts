@@ -1,6 +1,6 @@
 /**
  * The forward pass of Llama (Touvron et al., 2023) and its relatives, as a recording. Prefill and decode are the same
- * function: a chunk of a prompt has many tokens, a decoded token is a chunk of one.
+ * function: a chunk of a prompt is one segment of many tokens, a step of several sequences a segment of one token each.
  *
  * @module
  */
@@ -18,15 +18,15 @@ import type { KvCache } from "./kv_cache.ts";
 import type { Scratch } from "./scratch.ts";
 import type { LlamaWeights } from "./weights.ts";
 
-/** What one pass works on. */
-export interface Chunk {
-  /** Token ids: (nTokens) u32. */
+/** Rows of a pass that continue one sequence. */
+export interface Segment {
+  /** Token ids: (at least nTokens) u32. */
   readonly tokens: Tensor;
   /** How many tokens. */
   readonly nTokens: number;
-  /** Sequence state; its first word is the position of the chunk's first token. */
+  /** Sequence state; its first word is the position of the segment's first token. */
   readonly state: Tensor;
-  /** Keys and values of the tokens before; the chunk's are added. */
+  /** Keys and values of the tokens before; the segment's are added. */
   readonly cache: KvCache;
   /** The host's bound on the tokens in the cache after the pass: sizes attention's grid. */
   readonly maxKvLength: number;
@@ -46,31 +46,45 @@ export class Llama {
     this.scratch = scratch;
   }
 
-  /** Records the layers. Afterwards `scratch.hidden` holds the chunk's last hidden rows: (nTokens, hiddenSize). */
-  forward(recorder: Recorder, { tokens, nTokens, state, cache, maxKvLength, ropeTable }: Chunk): void {
+  /**
+   * Records the layers. What looks at one row alone takes all rows at once, attention takes segment by segment.
+   *
+   * @param segments Of different sequences. Their rows stand one after the other, at most as many as `scratch` is for.
+   * Afterwards `scratch.hidden` holds the last hidden rows: (nRows, hiddenSize).
+   */
+  forward(recorder: Recorder, segments: readonly Segment[]): void {
     const { hiddenSize: dim, intermediateSize, nHeads, nKvHeads, headDim, rmsNormEps: eps } = this.config;
     const { hidden, normed, qkv, q, attended, partials, gateUp, activated } = this.scratch;
     const { headNormEps, slidingWindow, slidingLayers, noRopeLayers } = this.config;
-    const nRows = nTokens;
-    const heads = { nTokens, nHeads, nKvHeads, headDim, cacheFormat: cache.format };
-    embed(recorder, { tokens, table: this.weights.embedTokens, out: hidden, nTokens });
+    const heads = { nHeads, nKvHeads, headDim };
+    let nRows = 0;
+    const placed = segments.map((segment) => {
+      const firstRow = nRows;
+      nRows += segment.nTokens;
+      return { ...segment, firstRow };
+    });
+    for (const { tokens, nTokens, firstRow } of placed) {
+      embed(recorder, { tokens, table: this.weights.embedTokens, out: hidden, nTokens, firstRow });
+    }
     this.weights.layers.forEach((layer, i) => {
-      const { k, v, capacity } = cache.layers[i]!;
-      const rotaryDim = noRopeLayers.includes(i) ? 0 : 2 * ropeTable.shape[1]!;
       rmsNorm(recorder, { x: hidden, weight: layer.inputNorm, out: normed, nRows, dim, eps });
       matmul(recorder, { x: normed, matrix: layer.qkvProj, bias: layer.qkvBias, out: qkv, nRows });
       if (layer.headNorm !== undefined) {
-        headNorm(recorder, { qkv, weight: layer.headNorm, nTokens, nHeads, nKvHeads, headDim, eps: headNormEps! });
+        headNorm(recorder, { qkv, weight: layer.headNorm, nTokens: nRows, ...heads, eps: headNormEps! });
       }
-      ropeKv(recorder, { qkv, table: ropeTable, rotaryDim, state, q, k, v, capacity, ...heads });
       const window = slidingLayers.includes(i) ? slidingWindow : undefined;
       const scale = headDim ** -0.5;
-      const cached = { k, v, capacity, state, maxKvLength, window };
-      attention(recorder, { q, partials, out: attended, scale, ...cached, ...heads });
+      for (const { nTokens, firstRow, state, cache, maxKvLength, ropeTable } of placed) {
+        const { k, v, capacity } = cache.layers[i]!;
+        const rotaryDim = noRopeLayers.includes(i) ? 0 : 2 * ropeTable.shape[1]!;
+        const rows = { nTokens, firstRow, state, k, v, capacity, cacheFormat: cache.format, ...heads };
+        ropeKv(recorder, { qkv, table: ropeTable, rotaryDim, q, ...rows });
+        attention(recorder, { q, partials, out: attended, scale, maxKvLength, window, ...rows });
+      }
       matmul(recorder, { x: attended, matrix: layer.oProj, bias: layer.oBias, out: hidden, nRows, add: true });
       rmsNorm(recorder, { x: hidden, weight: layer.postAttentionNorm, out: normed, nRows, dim, eps });
       matmul(recorder, { x: normed, matrix: layer.gateUpProj, bias: layer.gateUpBias, out: gateUp, nRows });
-      siluMul(recorder, { gateUp, out: activated, nTokens, dim: intermediateSize });
+      siluMul(recorder, { gateUp, out: activated, nTokens: nRows, dim: intermediateSize });
       matmul(recorder, { x: activated, matrix: layer.downProj, bias: layer.downBias, out: hidden, nRows, add: true });
     });
   }

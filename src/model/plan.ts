@@ -10,7 +10,7 @@ import { kvCacheBytes, kvRows, maxKvRows } from "./kv_cache.ts";
 import { ropeTableBytes } from "./rope_table.ts";
 import { decodingBytes } from "./decoding.ts";
 import { sequenceBytes } from "./sequence.ts";
-import { largestScratchBytes, scratchBytes } from "./scratch.ts";
+import { chunkSize, largestScratchBytes, scratchBytes, stepSize } from "./scratch.ts";
 
 /** Bytes by purpose. */
 export interface MemoryPlan {
@@ -46,6 +46,8 @@ export interface PlanInput {
   readonly contextLength: number;
   /** Tokens that one prefill pass takes. */
   readonly prefillChunk: number;
+  /** Sequences that decode in one pass at most. */
+  readonly maxBatch: number;
   /** Bytes that one binding may hold, where a device is at hand. */
   readonly maxTensorBytes?: number;
   /** Bytes that may be used, where that is known. */
@@ -57,11 +59,16 @@ export function defaultPrefillChunk(isSoftware: boolean, contextLength: number):
   return Math.min(isSoftware ? 128 : 512, contextLength);
 }
 
+/** Sequences that decode in one pass unless asked otherwise: what two tiles of a software adapter's matrix product hold. */
+export const DEFAULT_MAX_BATCH = 16;
+
 /** Plans one model on one device. */
 export function planMemory(config: ModelConfig, input: PlanInput): MemoryPlan {
-  const { weights, weightsBytes, kvCache, contextLength, prefillChunk, maxTensorBytes, memoryLimit } = input;
+  const { weights, weightsBytes, kvCache, contextLength, prefillChunk, maxBatch, maxTensorBytes, memoryLimit } = input;
   const kvBytes = kvCacheBytes(config, kvCache, contextLength, prefillChunk);
-  const scratch = scratchBytes(config, prefillChunk, contextLength) + ropeTableBytes(config, contextLength) +
+  const scratchSizes = [chunkSize(prefillChunk, contextLength), stepSize(maxBatch, contextLength)];
+  const scratch = scratchSizes.reduce((sum, size) => sum + scratchBytes(config, size), 0) +
+    ropeTableBytes(config, contextLength) +
     sequenceBytes() + decodingBytes(config.vocabSize);
   const totalBytes = weightsBytes + kvBytes + scratch;
   let fits: boolean | null = true;
@@ -78,7 +85,7 @@ export function planMemory(config: ModelConfig, input: PlanInput): MemoryPlan {
     const most = maxKvRows(config, kvCache, maxTensorBytes);
     const rows = Math.max(...kvRows(config, contextLength, prefillChunk));
     const largest = Math.max(
-      largestScratchBytes(config, prefillChunk, contextLength),
+      ...scratchSizes.map((size) => largestScratchBytes(config, size)),
       ropeTableBytes(config, contextLength),
     );
     if (rows > most) {

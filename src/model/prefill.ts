@@ -6,48 +6,53 @@
 import type { Recorder } from "../gpu/recorder.ts";
 import type { Sequence } from "./sequence.ts";
 
-/** What to do with the chunks. */
-export interface PrefillOptions {
-  /** Stops within one submit. */
-  readonly signal?: AbortSignal | undefined;
-  /** Runs a chunk of `count` tokens from index `begin` on. Without it, the last chunk leaves its logits. */
-  readonly each?: (recorder: Recorder, begin: number, count: number) => Promise<void>;
+/** What to do with a chunk of `count` tokens from index `begin` on. */
+export interface ChunkWork {
+  /** Records what follows the chunk's layers, which leave their rows in the scratch. */
+  record(recorder: Recorder, begin: number, count: number): void;
+  /** Takes up what was recorded, before another sequence's chunk may begin. */
+  finish(begin: number, count: number): Promise<void>;
 }
 
 /**
  * Feeds those of the tokens that are not cached; all, where the cached ones were rotated by the frequencies of another
- * length.
+ * length. Between two chunks other sequences have their turn, and between two submits those that decode.
  *
  * @param sequence Where keys and values go; it has room for them.
  * @param tokens The sequence's tokens, with those that a generation has selected since.
+ * @param signal Stops within one submit, as does disposing the sequence.
  */
 export async function prefill(
   sequence: Sequence,
   tokens: readonly number[],
-  { signal, each }: PrefillOptions,
+  work: ChunkWork,
+  signal?: AbortSignal,
 ): Promise<void> {
   const { runtime, state, cache } = sequence;
-  const { gpu, llama, prefillChunk } = runtime;
+  const { gpu, llama, prefillChunk, scheduler } = runtime;
+  const stops = AbortSignal.any([runtime.gone, sequence.gone, ...(signal === undefined ? [] : [signal])]);
   const total = tokens.length;
   const regime = runtime.rope.rope.regimeOf(total);
   if (regime !== sequence.regime) sequence.nFed = 0;
   sequence.regime = regime;
-  const ropeTable = await runtime.ropeTable(cache.capacity, total);
   while (sequence.nFed < total) {
-    const begin = sequence.nFed;
-    const end = Math.min(total, begin + prefillChunk);
-    const nTokens = end - begin;
-    gpu.upload(llama.scratch.tokens, Uint32Array.from(tokens.slice(begin, end)));
-    gpu.upload(state, Uint32Array.of(begin));
-    const recorder = gpu.record();
-    llama.forward(recorder, { tokens: llama.scratch.tokens, nTokens, state, cache, maxKvLength: end, ropeTable });
-    if (each !== undefined) {
-      await each(recorder, begin, nTokens);
-    } else {
-      if (end === total) llama.logits(recorder, nTokens - 1, 1);
-      await gpu.run(recorder, signal);
-    }
-    sequence.nFed = end;
+    await scheduler.exclusive(async () => {
+      stops.throwIfAborted();
+      const begin = sequence.nFed;
+      const end = Math.min(total, begin + prefillChunk);
+      const nTokens = end - begin;
+      const ropeTable = await runtime.ropeTable(cache.capacity, total);
+      stops.throwIfAborted();
+      gpu.upload(llama.scratch.tokens, Uint32Array.from(tokens.slice(begin, end)));
+      gpu.upload(state, Uint32Array.of(begin));
+      const recorder = gpu.record();
+      llama.forward(recorder, [{ tokens: llama.scratch.tokens, nTokens, state, cache, maxKvLength: end, ropeTable }]);
+      work.record(recorder, begin, nTokens);
+      await scheduler.runChunk(recorder, stops);
+      await gpu.settle();
+      stops.throwIfAborted();
+      sequence.nFed = end;
+      await work.finish(begin, nTokens);
+    });
   }
-  await gpu.settle();
 }

@@ -26,6 +26,9 @@ export class RopeTable {
   #length = 0;
   #filled: RopeFrequencies | undefined;
   #source: RopeTableSource = "yarn_table";
+  /** Tables that a longer one has replaced while recordings may still name them. */
+  #replaced: Tensor[] = [];
+  #latest: Promise<unknown> = Promise.resolve();
 
   /** Makes an empty table for up to `limit` positions. */
   constructor(gpu: Gpu, rope: Rope, limit: number) {
@@ -53,7 +56,26 @@ export class RopeTable {
    * The table with at least `length` positions, for an input of `inputLength` tokens: (nPositions, rotaryDim / 2, 2)
    * f32. Replaced when it grows, and filled anew when the frequencies are others.
    */
-  async reserve(length: number, inputLength: number): Promise<Tensor> {
+  reserve(length: number, inputLength: number): Promise<Tensor> {
+    const reserved = this.#latest.then(() => this.#reserve(length, inputLength));
+    this.#latest = reserved.catch(() => {});
+    return reserved;
+  }
+
+  /** Frees tables that were replaced: for when no recording that names one will be submitted any more. */
+  release(): void {
+    for (const table of this.#replaced.splice(0)) table.dispose();
+  }
+
+  /** Frees the memory. */
+  dispose(): void {
+    this.release();
+    this.#table?.dispose();
+    this.#table = undefined;
+    this.#length = 0;
+  }
+
+  async #reserve(length: number, inputLength: number): Promise<Tensor> {
     const frequencies = this.#rope.frequenciesAt(inputLength);
     const isRoomy = this.#table !== undefined && length <= this.#length;
     if (isRoomy && frequencies === this.#filled) return this.#table!;
@@ -64,17 +86,10 @@ export class RopeTable {
       : this.#gpu.createTensor("rope table", "f32", [nPositions, frequencies.invFreq.length, 2]);
     this.#filled = undefined;
     this.#source = await checkedRopeTable(this.#gpu, { frequencies, table, firstPosition: 0, nPositions });
-    if (!isRoomy) this.#table?.dispose();
+    if (!isRoomy && this.#table !== undefined) this.#replaced.push(this.#table);
     this.#table = table;
     this.#length = nPositions;
     this.#filled = frequencies;
     return table;
-  }
-
-  /** Frees the memory. */
-  dispose(): void {
-    this.#table?.dispose();
-    this.#table = undefined;
-    this.#length = 0;
   }
 }

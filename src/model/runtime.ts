@@ -1,6 +1,6 @@
 /**
  * A loaded Llama with everything that its sequences share: the device, the activations, the rotary table, and the
- * right to use them, which one sequence holds at a time.
+ * scheduler that says whose turn it is.
  *
  * @module
  */
@@ -11,7 +11,8 @@ import type { KvFormat } from "../kernels/kv_formats.ts";
 import { Llama } from "./llama.ts";
 import type { Rope } from "./rope.ts";
 import { RopeTable } from "./rope_table.ts";
-import { createScratch, disposeScratch, type Scratch } from "./scratch.ts";
+import { Scheduler } from "./scheduler.ts";
+import { chunkSize, createScratch, disposeScratch, stepSize } from "./scratch.ts";
 import { disposeWeights, type LlamaWeights } from "./weights.ts";
 
 /** Choices that a runtime is made with. */
@@ -24,6 +25,8 @@ export interface RuntimeOptions {
   readonly contextLength: number;
   /** Tokens that one prefill pass takes. */
   readonly prefillChunk: number;
+  /** Sequences that decode in one pass at most. */
+  readonly maxBatch: number;
   /** Ids that end a generation. */
   readonly stopIds: readonly number[];
 }
@@ -34,43 +37,51 @@ export class Runtime {
   readonly gpu: Gpu;
   /** The model's shape. */
   readonly config: ModelConfig;
-  /** The forward pass. */
+  /** The forward pass of chunks. */
   readonly llama: Llama;
+  /** The forward pass of decoding steps: the same weights, activations of its own. */
+  readonly stepLlama: Llama;
+  /** Says whose turn it is. */
+  readonly scheduler: Scheduler;
   /** Storage format of keys and values. */
   readonly kvFormat: KvFormat;
   /** Most tokens that a sequence may have. */
   readonly contextLength: number;
   /** Tokens that one prefill pass takes. */
   readonly prefillChunk: number;
+  /** Sequences that decode in one pass at most. */
+  readonly maxBatch: number;
   /** Ids that end a generation. */
   readonly stopIds: readonly number[];
   readonly #weights: LlamaWeights;
-  readonly #scratch: Scratch;
+  readonly #gone = new AbortController();
   #rope: RopeTable;
-  #turn: Promise<unknown> = Promise.resolve();
 
   /** Takes over the weights; allocates the activations. */
   constructor(gpu: Gpu, config: ModelConfig, weights: LlamaWeights, options: RuntimeOptions) {
+    const { contextLength, prefillChunk, maxBatch } = options;
     this.gpu = gpu;
     this.config = config;
     this.kvFormat = options.kvFormat;
-    this.contextLength = options.contextLength;
-    this.prefillChunk = options.prefillChunk;
+    this.contextLength = contextLength;
+    this.prefillChunk = prefillChunk;
+    this.maxBatch = maxBatch;
     this.stopIds = options.stopIds;
     this.#weights = weights;
-    this.#scratch = createScratch(gpu, config, options.prefillChunk, options.contextLength);
-    this.llama = new Llama(config, weights, this.#scratch);
-    this.#rope = new RopeTable(gpu, options.rope, options.contextLength);
-  }
-
-  /** Activations. */
-  get scratch(): Scratch {
-    return this.#scratch;
+    this.llama = new Llama(config, weights, createScratch(gpu, config, chunkSize(prefillChunk, contextLength)));
+    this.stepLlama = new Llama(config, weights, createScratch(gpu, config, stepSize(maxBatch, contextLength)));
+    this.#rope = new RopeTable(gpu, options.rope, contextLength);
+    this.scheduler = new Scheduler(this);
   }
 
   /** Cosines and sines, grown with the longest sequence. */
   get rope(): RopeTable {
     return this.#rope;
+  }
+
+  /** Aborts when the model is disposed. */
+  get gone(): AbortSignal {
+    return this.#gone.signal;
   }
 
   /** Rotates by other frequencies from now on. What sequences have cached was rotated by those before. */
@@ -84,20 +95,22 @@ export class Runtime {
     return this.rope.reserve(length, inputLength);
   }
 
-  /**
-   * Runs `work` when no other work of this model is under way. A prefill is many submits that share activations, so
-   * that two sequences must take turns.
-   */
+  /** As `Scheduler.exclusive`. */
   exclusive<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#turn.then(work);
-    this.#turn = result.catch(() => {});
-    return result;
+    return this.scheduler.exclusive(work);
+  }
+
+  /** Ends what is under way, with an error that says why. */
+  stop(reason: Error): void {
+    this.#gone.abort(reason);
+    this.scheduler.stop(reason);
   }
 
   /** Frees weights, activations and table. */
   dispose(): void {
     disposeWeights(this.#weights);
-    disposeScratch(this.#scratch);
+    disposeScratch(this.llama.scratch);
+    disposeScratch(this.stepLlama.scratch);
     this.rope.dispose();
   }
 }

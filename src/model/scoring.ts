@@ -26,40 +26,39 @@ export interface ScoringOptions {
  * @param ids n tokens, at least two. The last one is only predicted, so that the context need not have room for it.
  * @returns ln p(ids[i + 1] | ids[0..i]) for the last values of i: (last) f32.
  */
-export function scoreTokens(
+export async function scoreTokens(
   sequence: Sequence,
   ids: ArrayLike<number>,
   { last, signal, onProgress }: ScoringOptions,
 ): Promise<Float32Array> {
-  const { runtime } = sequence;
-  const { gpu, llama, config: { vocabSize } } = runtime;
+  const { gpu, llama, config: { vocabSize } } = sequence.runtime;
   requireIds(ids, vocabSize);
   sequence.append(Array.from(ids).slice(0, -1));
+  sequence.cache.reserve(ids.length - 1);
   const first = ids.length - 1 - last;
   const targets = Uint32Array.from(ids).subarray(1);
   const scores = new Float32Array(last);
-  return runtime.exclusive(async () => {
-    sequence.cache.reserve(ids.length - 1);
-    await prefill(sequence, sequence.tokens, {
-      async each(recorder, begin, count) {
-        gpu.upload(llama.scratch.targets, targets.subarray(begin, begin + count));
-        const firstRow = Math.min(count, Math.max(0, first - begin));
-        for (let row = firstRow; row < count; row += LOGIT_ROWS) {
-          const nRows = Math.min(LOGIT_ROWS, count - row);
-          llama.logits(recorder, row, nRows);
-          const { logits, targets, logprobs: out } = llama.scratch;
-          logprobs(recorder, { logits, targets, out, nRows, first: row, vocabSize });
-        }
-        await gpu.run(recorder, signal);
-        if (firstRow < count) {
-          const bytes = await gpu.read(llama.scratch.logprobs, firstRow * 4, (count - firstRow) * 4);
-          scores.set(new Float32Array(bytes.buffer), begin + firstRow - first);
-        }
-        onProgress?.(begin + count);
-      },
-    });
-    const failed = scores.findIndex((score) => Number.isNaN(score));
-    if (failed >= 0) throw notFinite(first + failed + 1);
-    return scores;
-  });
+  const firstRowOf = (begin: number, count: number) => Math.min(count, Math.max(0, first - begin));
+  await prefill(sequence, sequence.tokens, {
+    record(recorder, begin, count) {
+      gpu.upload(llama.scratch.targets, targets.subarray(begin, begin + count));
+      for (let row = firstRowOf(begin, count); row < count; row += LOGIT_ROWS) {
+        const nRows = Math.min(LOGIT_ROWS, count - row);
+        llama.logits(recorder, row, nRows);
+        const { logits, targets, logprobs: out } = llama.scratch;
+        logprobs(recorder, { logits, targets, out, nRows, first: row, vocabSize });
+      }
+    },
+    async finish(begin, count) {
+      const firstRow = firstRowOf(begin, count);
+      if (firstRow < count) {
+        const bytes = await gpu.read(llama.scratch.logprobs, firstRow * 4, (count - firstRow) * 4);
+        scores.set(new Float32Array(bytes.buffer), begin + firstRow - first);
+      }
+      onProgress?.(begin + count);
+    },
+  }, signal);
+  const failed = scores.findIndex((score) => Number.isNaN(score));
+  if (failed >= 0) throw notFinite(first + failed + 1);
+  return scores;
 }

@@ -1,5 +1,6 @@
 /**
- * The activations that one forward pass needs. They are made once per model and serve every sequence in turn.
+ * The activations that one forward pass needs. A model makes them twice, for chunks of a prompt and for steps of the
+ * sequences that decode, so that either may run while the other is not at its end.
  *
  * @module
  */
@@ -11,69 +12,90 @@ import type { ModelConfig } from "./config.ts";
 /** Tokens whose logits are made at once when all are wanted; one row of Llama-3's vocabulary takes half a megabyte. */
 export const LOGIT_ROWS = 16;
 
-/** The tensors, each for up to `chunk` tokens. */
+/** The tensors, each for up to `rows` tokens. */
 export interface Scratch {
-  /** Token ids of a prefill chunk: (chunk) u32. */
+  /** Token ids of a prefill chunk: (rows) u32. */
   readonly tokens: Tensor;
-  /** The residual stream: (chunk, hiddenSize). */
+  /** The residual stream: (rows, hiddenSize). */
   readonly hidden: Tensor;
-  /** Normalised rows: (chunk, hiddenSize). */
+  /** Normalised rows: (rows, hiddenSize). */
   readonly normed: Tensor;
-  /** Queries, keys and values before rotation: (chunk, (nHeads + 2 nKvHeads) * headDim). */
+  /** Queries, keys and values before rotation: (rows, (nHeads + 2 nKvHeads) * headDim). */
   readonly qkv: Tensor;
-  /** Rotated queries: (chunk, nHeads, headDim). */
+  /** Rotated queries: (rows, nHeads, headDim). */
   readonly q: Tensor;
-  /** Attention's output: (chunk, nHeads, headDim). */
+  /** Attention's output: (rows, nHeads, headDim). */
   readonly attended: Tensor;
   /** Unmerged outputs, maxima and sums of a split attention. */
   readonly partials: Tensor;
-  /** Gate then up projection: (chunk, 2 * intermediateSize). */
+  /** Gate then up projection: (rows, 2 * intermediateSize). */
   readonly gateUp: Tensor;
-  /** silu(gate) * up: (chunk, intermediateSize). */
+  /** silu(gate) * up: (rows, intermediateSize). */
   readonly activated: Tensor;
-  /** Logits: (LOGIT_ROWS, vocabSize). */
+  /** Logits: (logitRows, vocabSize). */
   readonly logits: Tensor;
-  /** Targets of `score`: (chunk) u32. */
+  /** Targets of `score`: (rows) u32. */
   readonly targets: Tensor;
-  /** Log-probabilities of the targets: (chunk). */
+  /** Log-probabilities of the targets: (rows). */
   readonly logprobs: Tensor;
 }
 
 type Shapes = { readonly [name in keyof Scratch]: readonly [Dtype, readonly number[]] };
 
-function shapes(c: ModelConfig, chunk: number, contextLength: number): Shapes {
+/** What scratch is made for. */
+export interface ScratchSize {
+  /** Tokens of a pass at most. */
+  readonly rows: number;
+  /** Tokens of a pass whose logits are made at once. */
+  readonly logitRows: number;
+  /** Tokens of a sequence at most. */
+  readonly contextLength: number;
+}
+
+/** Of passes that prefill chunks of `prefillChunk` tokens. */
+export function chunkSize(prefillChunk: number, contextLength: number): ScratchSize {
+  return { rows: prefillChunk, logitRows: Math.min(prefillChunk, LOGIT_ROWS), contextLength };
+}
+
+/** Of passes that decode `maxBatch` rows. */
+export function stepSize(maxBatch: number, contextLength: number): ScratchSize {
+  return { rows: maxBatch, logitRows: maxBatch, contextLength };
+}
+
+function shapes(c: ModelConfig, { rows, logitRows, contextLength }: ScratchSize): Shapes {
   return {
-    tokens: ["u32", [chunk]],
-    hidden: ["f32", [chunk, c.hiddenSize]],
-    normed: ["f32", [chunk, c.hiddenSize]],
-    qkv: ["f32", [chunk, c.nHeads + 2 * c.nKvHeads, c.headDim]],
-    q: ["f32", [chunk, c.nHeads, c.headDim]],
-    attended: ["f32", [chunk, c.nHeads, c.headDim]],
+    tokens: ["u32", [rows]],
+    hidden: ["f32", [rows, c.hiddenSize]],
+    normed: ["f32", [rows, c.hiddenSize]],
+    qkv: ["f32", [rows, c.nHeads + 2 * c.nKvHeads, c.headDim]],
+    q: ["f32", [rows, c.nHeads, c.headDim]],
+    attended: ["f32", [rows, c.nHeads, c.headDim]],
     partials: ["f32", attentionPartialsShape(c, contextLength)],
-    gateUp: ["f32", [chunk, 2, c.intermediateSize]],
-    activated: ["f32", [chunk, c.intermediateSize]],
-    logits: ["f32", [Math.min(chunk, LOGIT_ROWS), c.vocabSize]],
-    targets: ["u32", [chunk]],
-    logprobs: ["f32", [chunk]],
+    gateUp: ["f32", [rows, 2, c.intermediateSize]],
+    activated: ["f32", [rows, c.intermediateSize]],
+    logits: ["f32", [logitRows, c.vocabSize]],
+    targets: ["u32", [rows]],
+    logprobs: ["f32", [rows]],
   };
 }
 
+function bytesOf(config: ModelConfig, size: ScratchSize): number[] {
+  return Object.values(shapes(config, size)).map(([dtype, shape]) => byteLengthOf(dtype, shape));
+}
+
 /** Bytes that `createScratch` allocates. */
-export function scratchBytes(config: ModelConfig, chunk: number, contextLength: number): number {
-  return Object.values(shapes(config, chunk, contextLength))
-    .reduce((sum, [dtype, shape]) => sum + byteLengthOf(dtype, shape), 0);
+export function scratchBytes(config: ModelConfig, size: ScratchSize): number {
+  return bytesOf(config, size).reduce((sum, bytes) => sum + bytes, 0);
 }
 
 /** Bytes of the largest tensor that `createScratch` allocates. */
-export function largestScratchBytes(config: ModelConfig, chunk: number, contextLength: number): number {
-  return Math.max(
-    ...Object.values(shapes(config, chunk, contextLength)).map(([dtype, shape]) => byteLengthOf(dtype, shape)),
-  );
+export function largestScratchBytes(config: ModelConfig, size: ScratchSize): number {
+  return Math.max(...bytesOf(config, size));
 }
 
-/** Allocates the activations for chunks of up to `chunk` tokens. */
-export function createScratch(gpu: Gpu, config: ModelConfig, chunk: number, contextLength: number): Scratch {
-  const entries = Object.entries(shapes(config, chunk, contextLength))
+/** Allocates the activations. */
+export function createScratch(gpu: Gpu, config: ModelConfig, size: ScratchSize): Scratch {
+  const entries = Object.entries(shapes(config, size))
     .map(([name, [dtype, shape]]) => [name, gpu.createTensor(`scratch ${name}`, dtype, shape)]);
   return Object.fromEntries(entries) as Scratch;
 }

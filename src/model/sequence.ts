@@ -30,6 +30,7 @@ export class Sequence {
   regime = 0;
   /** Log-probabilities of what the latest generation has selected, where it asks for them. */
   logprobs: TokenLogprobs[] = [];
+  readonly #gone = new AbortController();
   #tokens: number[] = [];
   #nFed = 0;
 
@@ -69,6 +70,11 @@ export class Sequence {
   /** Bytes of keys and values. */
   get kvBytes(): number {
     return this.cache.byteLength;
+  }
+
+  /** Aborts when the sequence is disposed. */
+  get gone(): AbortSignal {
+    return this.#gone.signal;
   }
 
   /** Tokens that can still be added. */
@@ -139,8 +145,9 @@ export class Sequence {
     this.nFed = this.nCached;
   }
 
-  /** Frees the GPU memory. */
+  /** Frees the GPU memory; what is under way ends with an error. */
   dispose(): void {
+    this.#gone.abort(new TypeError("The session was disposed"));
     this.cache.dispose();
     this.state.dispose();
   }

@@ -13,7 +13,8 @@ import type { Runtime } from "./runtime.ts";
  * adapter compiles a pipeline only when it first runs.
  */
 export async function warmUp(runtime: Runtime): Promise<void> {
-  const { gpu, config, llama, scratch, contextLength } = runtime;
+  const { gpu, config, llama, contextLength } = runtime;
+  const { scratch } = llama;
   const shallow = { ...config, nLayers: 1 };
   const first = new Llama(shallow, { ...llama.weights, layers: llama.weights.layers.slice(0, 1) }, scratch);
   const cache = new KvCache(gpu, shallow, runtime.kvFormat, contextLength, runtime.prefillChunk);
@@ -26,7 +27,9 @@ export async function warmUp(runtime: Runtime): Promise<void> {
     const recorder = gpu.record();
     gpu.pipelines.ahead(() => {
       for (let nTokens = Math.min(2, contextLength, runtime.prefillChunk); nTokens > 0; nTokens--) {
-        first.forward(recorder, { tokens: scratch.tokens, nTokens, state, cache, maxKvLength: nTokens, ropeTable });
+        first.forward(recorder, [
+          { tokens: scratch.tokens, nTokens, state, cache, maxKvLength: nTokens, ropeTable },
+        ]);
       }
       first.logits(recorder, 0, 1);
       select(recorder, { logits: scratch.logits, state, token, selection, nStopIds: 0 });

@@ -28,13 +28,13 @@ class Counting {
     this.ended++;
   }
 
-  #batch(count: number): Batch {
+  #batch(most: number): Batch {
+    const count = Math.min(most, 8);
     this.asked.push(count);
     this.mostInFlight = Math.max(this.mostInFlight, ++this.inFlight);
     const ids = Array.from({ length: count }, () => this.#next++);
     return {
       count,
-      submittedAt: performance.now(),
       discard: () => {
         this.inFlight--;
       },
@@ -47,7 +47,7 @@ class Counting {
 }
 
 function run(counting: Counting, loop: Partial<TokenLoop>) {
-  const defaults = { maxTokens: 10, stopIds: new Set<number>(), firstSteps: 4 };
+  const defaults = { maxTokens: 10, stopIds: new Set<number>() };
   return generateTokens(counting as unknown as Decoding, { ...defaults, ...loop });
 }
 

@@ -10,7 +10,8 @@ const LLAMA_2_7B = {
   slidingLayers: [] as readonly number[],
 } as ModelConfig;
 
-const input = { weights: "q4", weightsBytes: 4e9, kvCache: "f16", contextLength: 65536, prefillChunk: 512 } as const;
+const sizes = { contextLength: 65536, prefillChunk: 512, maxBatch: 16 };
+const input = { weights: "q4", weightsBytes: 4e9, kvCache: "f16", ...sizes } as const;
 
 Deno.test("planMemory() adds up weights, keys and values, and scratch", () => {
   const plan = planMemory(LLAMA_2_7B, { ...input, memoryLimit: 80e9 });
