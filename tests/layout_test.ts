@@ -12,6 +12,9 @@ import { kernelDeclarations } from "./kernel_declarations.ts";
 const ROOT = new URL("../", import.meta.url);
 const SKIPPED = /^(\.git|node_modules|dist|wasm\/(target|pkg|fuzz\/(target|corpus|artifacts))|tests\/testdata)$/;
 
+/** Tests of the whole and not of one module. */
+const WHOLE = ["jsr", "layout", "readme"];
+
 /** Suffixes of kernels that compute the same in another way and share a test. */
 const VARIANT = /_(direct|plain|shared|subgroup|tiled)$/;
 
@@ -102,7 +105,7 @@ Deno.test("every test stands in the room of what it tests", () => {
   const rooms = new Set(files.flatMap((path) => /^(?:src\/)?(\w+)\/[^/]+$/.exec(path)?.[1] ?? []));
   const orphans = files.filter((path) => /^tests\/.*_test\.ts$/.test(path)).filter((path) => {
     const [, room, name] = /^tests\/(?:(\w+)\/)?(\w+)_test\.ts$/.exec(path)!;
-    if (room === undefined) return name !== "layout" && !files.includes(`${name}.ts`);
+    if (room === undefined) return !WHOLE.includes(name!) && !files.includes(`${name}.ts`);
     if (room !== "wgsl") return !rooms.has(room);
     return !kernelNames.some((kernel) => testOf(kernel) === path) && !files.includes(`src/kernels/${name}.ts`);
   });

@@ -1,0 +1,29 @@
+/**
+ * The page's elements, by id and kind.
+ *
+ * @module
+ */
+/// <reference lib="dom" />
+/// <reference lib="dom.iterable" />
+
+/** The element of an id; a page without it is a mistake of ours. */
+export function element<E extends Element>(id: string, kind: new () => E): E {
+  const found = document.getElementById(id);
+  if (!(found instanceof kind)) throw new Error(`The page has no ${kind.name} called ${id}`);
+  return found;
+}
+
+/** A button of an id. */
+export const button = (id: string): HTMLButtonElement => element(id, HTMLButtonElement);
+
+/** An input of an id. */
+export const input = (id: string): HTMLInputElement => element(id, HTMLInputElement);
+
+/** The number in an input; undefined where it is empty. */
+export function numberIn(id: string): number | undefined {
+  const { value, valueAsNumber } = input(id);
+  return value.trim() === "" ? undefined : valueAsNumber;
+}
+
+/** A count as people write it. */
+export const counted = (count: number): string => count.toLocaleString("en-US");

@@ -1,0 +1,81 @@
+/**
+ * Talking with a model that has a chat template.
+ *
+ * @module
+ */
+import type { ChatMessage } from "../mod.ts";
+import { button, element } from "./elements.ts";
+import type { Writer } from "./writer.ts";
+
+/** Lets the conversation be led with the writer of the moment. */
+export function setUpTalk(writer: () => Writer | undefined): { readonly forget: () => void } {
+  const list = element("messages", HTMLElement);
+  const field = element("message", HTMLTextAreaElement);
+  const editLast = button("edit-last");
+  const messages: ChatMessage[] = [];
+
+  const show = (speaker: "user" | "assistant", text: string): HTMLElement => {
+    const item = document.createElement("li");
+    item.className = speaker;
+    item.dataset["speaker"] = speaker === "user" ? "You" : "Model";
+    item.textContent = text;
+    list.append(item);
+    return item;
+  };
+  const update = () => {
+    editLast.disabled = messages.length === 0;
+    button("forget").disabled = messages.length === 0;
+  };
+  const forget = () => {
+    messages.length = 0;
+    list.replaceChildren();
+    update();
+  };
+  const answer = async (current: Writer, signal: AbortSignal) => {
+    const content = field.value.trim();
+    if (content === "") return;
+    field.value = "";
+    messages.push({ role: "user", content });
+    show("user", content);
+    const item = show("assistant", "");
+    item.setAttribute("aria-busy", "true");
+    try {
+      await current.answer([...messages], (text) => item.append(text), signal);
+    } finally {
+      // What has come of an answer that was stopped stays, and the conversation goes on from it.
+      messages.push({ role: "assistant", content: item.textContent });
+      item.removeAttribute("aria-busy");
+      update();
+    }
+  };
+  const send = async () => {
+    const current = writer();
+    await current?.run(button("send"), (signal) => answer(current, signal));
+    field.focus();
+  };
+
+  element("composer", HTMLFormElement).addEventListener("submit", (event) => {
+    event.preventDefault();
+    send();
+  });
+  field.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    if (!writer()?.isRunning) send();
+  });
+  editLast.addEventListener("click", async () => {
+    await writer()?.stop();
+    const [asked] = messages.splice(-2);
+    for (let i = 0; i < 2; i++) list.lastElementChild?.remove();
+    field.value = asked?.content ?? "";
+    update();
+    field.focus();
+  });
+  button("forget").addEventListener("click", async () => {
+    await writer()?.stop();
+    forget();
+    field.focus();
+  });
+  update();
+  return { forget };
+}

@@ -1,0 +1,87 @@
+/**
+ * Debian's Chromium, with WebGPU on SwiftShader: a second implementation of WebGPU (Dawn, where Deno has wgpu) on a
+ * second software adapter, whose subgroups have four lanes.
+ *
+ * @module
+ */
+// Named here and not in deno.json, because `deno task` fetches what is named there even for tasks without a browser.
+// deno-lint-ignore no-import-prefix
+import { type Browser, chromium, type Page } from "npm:playwright-core@1.65.1";
+
+/** Where Debian and others put it. */
+const PATHS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+
+const FLAGS = [
+  "--no-sandbox",
+  "--enable-unsafe-webgpu",
+  "--use-webgpu-adapter=swiftshader",
+  "--enable-features=Vulkan",
+];
+
+const MIME_TYPES: Readonly<Record<string, string>> = {
+  css: "text/css",
+  html: "text/html",
+  js: "text/javascript",
+  json: "application/json",
+  txt: "text/plain",
+};
+
+/** A browser and a server of a folder. */
+export interface Site extends AsyncDisposable {
+  /** The server's address, with a slash at its end. */
+  readonly url: string;
+  /** A new page; what it writes to its console as an error, and what it throws, goes to `complaints`. */
+  newPage(options?: Parameters<Browser["newPage"]>[0]): Promise<Page>;
+  /** See `newPage`. */
+  readonly complaints: readonly string[];
+}
+
+/**
+ * Serves a folder and starts Chromium.
+ *
+ * @throws {Error} If there is no Chromium, with the package that has it.
+ */
+export async function openSite(folder: URL, flags: readonly string[] = FLAGS): Promise<Site> {
+  const executablePath = PATHS.find((path) => {
+    try {
+      return Deno.statSync(path).isFile;
+    } catch {
+      return false;
+    }
+  });
+  if (executablePath === undefined) {
+    throw new Error(
+      `No Chromium found at ${PATHS.join(", ")}: install the package chromium (apt-get install chromium)`,
+    );
+  }
+  const server = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+    (request) => serve(folder, request),
+  );
+  const browser = await chromium.launch({ executablePath, args: [...flags] });
+  const complaints: string[] = [];
+  return {
+    url: `http://127.0.0.1:${server.addr.port}/`,
+    complaints,
+    async newPage(options) {
+      const page = await browser.newPage(options);
+      page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+      page.on("pageerror", (error) => complaints.push(error.message));
+      return page;
+    },
+    async [Symbol.asyncDispose]() {
+      await browser.close();
+      await server.shutdown();
+    },
+  };
+}
+
+/** A file of a folder, whole or a range of it. */
+async function serve(folder: URL, request: Request): Promise<Response> {
+  const { pathname } = new URL(request.url);
+  const name = pathname === "/" ? "index.html" : pathname.slice(1);
+  const bytes = await Deno.readFile(new URL(name, folder)).catch(() => undefined);
+  if (bytes === undefined) return new Response(null, { status: 404 });
+  const headers = { "content-type": MIME_TYPES[name.split(".").at(-1)!] ?? "application/octet-stream" };
+  return new Response(bytes, { headers: { ...headers, "content-length": String(bytes.length) } });
+}

@@ -1,0 +1,140 @@
+/**
+ * The page in Chromium: `deno task test:browser`, which builds it first.
+ *
+ * @module
+ */
+import { assert, assertEquals } from "@std/assert";
+import type { Page } from "npm:playwright-core@1.65.1";
+import { loadModel } from "../../mod.ts";
+import { openSite } from "./chromium.ts";
+
+const DIST = new URL("../../dist/browser/", import.meta.url);
+const MODEL = new URL("../testdata/pg-nano-yarn-2k", import.meta.url).pathname;
+
+/** Where screenshots go, if anywhere. */
+const SCREENSHOTS = Deno.args[0];
+
+/** Milliseconds: Chromium computes on the processor, and may share it. */
+const PATIENCE = { timeout: 120_000 };
+
+async function load(page: Page): Promise<void> {
+  await page.click("#load");
+  await page.waitForSelector("#work", { ...PATIENCE, state: "visible" });
+}
+
+/** Waits for a condition by looking: the page's security policy forbids the code that Playwright would put there. */
+async function until(holds: () => Promise<boolean>, what: string): Promise<void> {
+  const deadline = performance.now() + PATIENCE.timeout;
+  while (!await holds()) {
+    if (performance.now() > deadline) throw new Error(`Waited in vain: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+const hasText = (page: Page, id: string, wanted: RegExp): Promise<void> =>
+  until(async () => wanted.test(await page.textContent(id) ?? ""), `${id} should have ${wanted}`);
+
+/** Clicks a button that says "Stop" while it works, and waits until it is done. */
+async function finish(page: Page, id: string): Promise<void> {
+  const label = await page.textContent(id);
+  await page.click(id);
+  await hasText(page, id, new RegExp(`^${label}$`));
+}
+
+async function screenshot(page: Page, name: string): Promise<void> {
+  if (SCREENSHOTS === undefined) return;
+  for (const colorScheme of ["light", "dark"] as const) {
+    for (const [device, width, height] of [["desktop", 1100, 900], ["phone", 390, 844]] as const) {
+      await page.emulateMedia({ colorScheme });
+      await page.setViewportSize({ width, height });
+      await page.screenshot({ path: `${SCREENSHOTS}/${name}_${device}_${colorScheme}.png`, fullPage: true });
+    }
+  }
+}
+
+Deno.test("the page writes what Deno writes, and measures", async (t) => {
+  await using site = await openSite(DIST);
+  const page = await site.newPage();
+  await page.goto(site.url);
+  await screenshot(page, "choose");
+
+  await t.step("first text within seconds of a load, without a mouse", async () => {
+    await page.focus("#from-bundled");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("#work", { ...PATIENCE, state: "visible" });
+    assertEquals(await page.getAttribute(":focus", "id"), "continue");
+    await page.click("#sampling summary");
+    await page.fill("#temperature", "0");
+    await page.fill("#top-p", "1");
+    await page.fill("#max-tokens", "24");
+    await page.click("#sampling summary");
+    const started = performance.now();
+    await page.focus("#manuscript");
+    await page.keyboard.press("Control+Enter");
+    await page.waitForSelector("#manuscript .new:not(:empty)", PATIENCE);
+    const seconds = (performance.now() - started) / 1000;
+    assert(seconds < 5, `The first text came after ${seconds.toFixed(1)} s`);
+  });
+
+  await t.step("the same text as in Deno", async () => {
+    await hasText(page, "#continue", /^Continue$/);
+    await screenshot(page, "write");
+    using model = await loadModel(MODEL);
+    const { text, tokens } = await model.generate("The old man looked at the sea and", { maxTokens: 24 }).result;
+    assertEquals(await page.textContent("#manuscript .new"), text);
+    assertEquals(tokens.length, 24);
+    assert(/^\d+(\.\d)? tokens per second$/.test(await page.textContent("#speed") ?? ""));
+    assertEquals(await page.textContent("#announcement"), "Wrote 24 tokens");
+  });
+
+  await t.step("a continuation is taken back, and another one stopped", async () => {
+    await page.click("#take-back");
+    assertEquals(await page.textContent("#manuscript"), "The old man looked at the sea and");
+    await page.click("#continue");
+    await page.waitForSelector("#manuscript .new:not(:empty)", PATIENCE);
+    await page.keyboard.press("Escape");
+    await hasText(page, "#continue", /^Continue$/);
+    assertEquals(await page.textContent("#work-error"), "");
+  });
+
+  await t.step("perplexity with YaRN and without", async () => {
+    await page.focus("[role=tab][aria-selected=true]");
+    await page.keyboard.press("ArrowRight");
+    await page.fill("#measured-text", "too short");
+    await finish(page, "#measure");
+    assert((await page.textContent("#work-error"))!.startsWith("The text has "));
+    await page.click("#use-sample");
+    let sample = "";
+    await until(async () => (sample = await page.inputValue("#measured-text")).length > 1000, "the sample");
+    await page.fill("#measured-text", sample.slice(0, 1600));
+    await finish(page, "#measure");
+    await page.click("#plot summary");
+    const cells = await page.locator("#plot-rows td").allTextContents();
+    const [length, withYarn, without] = cells.map(Number) as [number, number, number];
+    assertEquals([length, cells.length], [256, 3]);
+    assert(withYarn > 10 && without > 1.2 * withYarn, `Perplexities are ${withYarn} and ${without}`);
+    await screenshot(page, "measure");
+  });
+
+  await t.step("wrong choices are told in a sentence", async () => {
+    await page.click("#change");
+    await page.check("#from-files");
+    await page.click("#load");
+    await hasText(page, "#load-error", /./);
+    assertEquals(await page.textContent("#load-error"), "Choose the files of a model first.");
+    await screenshot(page, "wrong");
+    await page.check("#from-bundled");
+    await load(page);
+  });
+  assertEquals(site.complaints, []);
+});
+
+Deno.test("a browser without WebGPU is told which ones have it", async () => {
+  await using site = await openSite(DIST);
+  const page = await site.newPage();
+  await page.addInitScript("delete Navigator.prototype.gpu");
+  await page.goto(site.url);
+  await hasText(page, "#load-error", /./);
+  assert((await page.textContent("#load-error"))!.includes("Chrome and Edge"));
+  assertEquals(await page.isDisabled("#load"), true);
+});

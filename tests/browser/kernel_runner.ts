@@ -1,0 +1,54 @@
+/**
+ * Runs tests that were written for Deno in a browser: what `Deno.test` is given is kept here, to be run by the page.
+ *
+ * @module
+ */
+
+/** How a test went. */
+export interface Outcome {
+  /** The test's name; a step's after its test's. */
+  readonly name: string;
+  /** Milliseconds that it took. */
+  readonly ms: number;
+  /** What went wrong; undefined if nothing did. */
+  readonly error: string | undefined;
+}
+
+/** What a test is given. */
+interface Context {
+  step(name: string, run: () => void | Promise<void>): Promise<boolean>;
+}
+
+type Body = (context: Context) => void | Promise<void>;
+
+const tests: { readonly name: string; readonly body: Body }[] = [];
+
+// deno-lint-ignore no-explicit-any
+(globalThis as any).Deno = { test: (name: string, body: Body) => void tests.push({ name, body }) };
+
+/**
+ * Runs tests, one after the other. Steps that fail do not fail their test a second time.
+ *
+ * @param skipped Names of tests to leave out.
+ */
+export async function runTests(skipped: RegExp): Promise<Outcome[]> {
+  const outcomes: Outcome[] = [];
+  const run = async (name: string, body: Body, context: Context) => {
+    const started = performance.now();
+    const ms = () => Math.round(performance.now() - started);
+    try {
+      await body(context);
+      outcomes.push({ name, ms: ms(), error: undefined });
+      return true;
+    } catch (error) {
+      outcomes.push({ name, ms: ms(), error: (error as Error).message });
+      return false;
+    }
+  };
+  for (const { name, body } of tests.splice(0)) {
+    if (skipped.test(name)) continue;
+    const context: Context = { step: (step, inner) => run(`${name} ... ${step}`, inner, context) };
+    await run(name, body, context);
+  }
+  return outcomes;
+}
