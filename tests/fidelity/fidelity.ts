@@ -2,12 +2,13 @@
  * Checks what the runtime computes against transformers, on real checkpoints. Not part of the tests: it takes an
  * hour and data that the repository does not carry.
  *
- * usage: deno task fidelity SMOLLM2 DATA [GROUP ...], where a GROUP is logprobs, greedy, seed, chunks, perplexity,
- * scalings, positions, passkey, quality or kv
+ * usage: deno task fidelity SMOLLM2 DATA [--missing] [GROUP ...], where a GROUP is logprobs, greedy, seed, chunks,
+ * perplexity, scalings, positions, passkey, quality or kv
  *
  * SMOLLM2 holds smollm2-135m (sharded safetensors, f16), smollm2-135m-q4_1.gguf (their source), and, by
  * make_bin_shards.py, smollm2-135m-bin and smollm2-135m-bin-bf16. DATA holds pg19/books and models with pg-nano-256,
- * pg-nano-yarn-2k, windows.json, reference.json and passkey_trials.json. Prints a table; exits with 1 if a line fails.
+ * pg-nano-yarn-2k, windows.json, reference.json and passkey_trials.json. --missing measures only those of perplexity,
+ * scalings, positions and passkey that reference_tables.json lacks. Prints a table; exits with 1 if a line fails.
  *
  * @module
  */
@@ -15,12 +16,23 @@ import { resolve } from "node:path";
 import { measureChunks } from "./chunks.ts";
 import { measureKvFormats } from "./kv_formats.ts";
 import { line, type Measure } from "./measure.ts";
-import { measurePasskey, measurePerplexity, measurePositions, measureQuality, measureScalings } from "./pg_nano.ts";
+import {
+  measurePasskey,
+  measurePerplexity,
+  measurePositions,
+  measureQuality,
+  measureScalings,
+} from "./pg_nano.ts";
 import { measureGreedy, measureLogprobs, measureSeed } from "./smollm2.ts";
 
-const [smollm2Argument, dataArgument, ...wanted] = Deno.args;
+const onlyMissing = Deno.args.includes("--missing");
+const [smollm2Argument, dataArgument, ...wanted] = Deno.args.filter((
+  argument,
+) => argument !== "--missing");
 if (smollm2Argument === undefined || dataArgument === undefined) {
-  console.error("usage: deno task fidelity SMOLLM2 DATA [GROUP ...]");
+  console.error(
+    "usage: deno task fidelity SMOLLM2 DATA [--missing] [GROUP ...]",
+  );
   Deno.exit(1);
 }
 
@@ -39,13 +51,16 @@ const groups: Record<string, () => AsyncIterable<Measure>> = {
   greedy: () => measureGreedy(files),
   seed: () => measureSeed(files),
   chunks: () => measureChunks(files.safetensors),
-  perplexity: () => measurePerplexity(data),
-  scalings: () => measureScalings(data),
-  positions: () => measurePositions(data),
-  passkey: () => measurePasskey(data),
+  perplexity: () => measurePerplexity(data, onlyMissing),
+  scalings: () => measureScalings(data, onlyMissing),
+  positions: () => measurePositions(data, onlyMissing),
+  passkey: () => measurePasskey(data, onlyMissing),
   quality: () => measureQuality(data),
   kv: async function* () {
-    yield* measureKvFormats(`${data}/models/pg-nano-yarn-2k`, data, 8, { q8: 0.1, q4: 1 });
+    yield* measureKvFormats(`${data}/models/pg-nano-yarn-2k`, data, 8, {
+      q8: 0.1,
+      q4: 1,
+    });
     // Small models with large keys lose more to 4 bits; the README says how much.
     yield* measureKvFormats(files.gguf, data, 3, { q8: 0.1, q4: 4 });
   },
@@ -53,7 +68,11 @@ const groups: Record<string, () => AsyncIterable<Measure>> = {
 
 const unknown = wanted.find((name) => !(name in groups));
 if (unknown !== undefined) {
-  console.error(`Cannot measure ${unknown}: expected one of ${Object.keys(groups).join(", ")}`);
+  console.error(
+    `Cannot measure ${unknown}: expected one of ${
+      Object.keys(groups).join(", ")
+    }`,
+  );
   Deno.exit(1);
 }
 
