@@ -16,13 +16,7 @@ import { resolve } from "node:path";
 import { measureChunks } from "./chunks.ts";
 import { measureKvFormats } from "./kv_formats.ts";
 import { line, type Measure } from "./measure.ts";
-import {
-  measurePasskey,
-  measurePerplexity,
-  measurePositions,
-  measureQuality,
-  measureScalings,
-} from "./pg_nano.ts";
+import { measurePasskey, measurePerplexity, measurePositions, measureQuality, measureScalings } from "./pg_nano.ts";
 import { measureGreedy, measureLogprobs, measureSeed } from "./smollm2.ts";
 
 const onlyMissing = Deno.args.includes("--missing");
@@ -69,9 +63,7 @@ const groups: Record<string, () => AsyncIterable<Measure>> = {
 const unknown = wanted.find((name) => !(name in groups));
 if (unknown !== undefined) {
   console.error(
-    `Cannot measure ${unknown}: expected one of ${
-      Object.keys(groups).join(", ")
-    }`,
+    `Cannot measure ${unknown}: expected one of ${Object.keys(groups).join(", ")}`,
   );
   Deno.exit(1);
 }
