@@ -15,6 +15,9 @@
  * @module
  */
 export { inspectModel, loadModel } from "./src/api/deno_host.ts";
+export { convertModel } from "./src/api/convert.ts";
+export type { ConvertOptions } from "./src/api/convert.ts";
+export type { ConversionProgress, ConvertedModel } from "./src/convert/conversion.ts";
 export { pull } from "./src/api/named_model.ts";
 export type { PullOptions } from "./src/api/named_model.ts";
 export type { PulledModel } from "./src/hub/pull.ts";
@@ -53,6 +56,7 @@ export type { MemoryPlan } from "./src/model/plan.ts";
 export type { TokenLogprobs } from "./src/kernels/top_logprobs.ts";
 export type { SamplingOptions } from "./src/generate/sampling.ts";
 export type { FinishReason } from "./src/generate/generate.ts";
+export type { ContextPolicy, SinkWindow } from "./src/generate/context_policy.ts";
 export type { StopOptions } from "./src/generate/stop.ts";
 export type {
   DynamicLinearScaling,
@@ -77,7 +81,7 @@ export type { EvalProgress, PerplexityOptions, PerplexityRow, WindowRecords } fr
 export type { NamedScaling, PassOptions } from "./src/eval/passes.ts";
 export { passkey, passkeyTrials } from "./src/eval/passkey.ts";
 export type { Completer, PasskeyAnswer, PasskeyOptions, PasskeyTrial } from "./src/eval/passkey.ts";
-export { perplexityCsv, perplexityPlot } from "./src/eval/report.ts";
+export { passkeyCsv, perplexityCsv, perplexityPlot } from "./src/eval/report.ts";
 export type { EvalDocument, TextDocument } from "./src/eval/documents.ts";
 export type { Encoder, Scalable, Scorer } from "./src/eval/scorer.ts";
 export type { WindowEnd } from "./src/eval/windows.ts";

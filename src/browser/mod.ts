@@ -73,7 +73,7 @@ export type { EvalProgress, PerplexityOptions, PerplexityRow, WindowRecords } fr
 export type { NamedScaling, PassOptions } from "../eval/passes.ts";
 export { passkey, passkeyTrials } from "../eval/passkey.ts";
 export type { Completer, PasskeyAnswer, PasskeyOptions, PasskeyTrial } from "../eval/passkey.ts";
-export { perplexityCsv, perplexityPlot } from "../eval/report.ts";
+export { passkeyCsv, perplexityCsv, perplexityPlot } from "../eval/report.ts";
 export type { EvalDocument, TextDocument } from "../eval/documents.ts";
 export type { Encoder, Scalable, Scorer } from "../eval/scorer.ts";
 export type { WindowEnd } from "../eval/windows.ts";

@@ -10,12 +10,14 @@ import {
   type PasskeyTrial,
   passkeyTrials,
 } from "../eval/passkey.ts";
+import { passkeyCsv } from "../eval/report.ts";
 import { type Command, defineCommand, expectPositionals, readJsonFile } from "./command.ts";
 import { duration } from "./evaluation_output.ts";
 import { defaultLengths, lengthsOption } from "./lengths.ts";
 import { modelOptions, openModel } from "./loading.ts";
 import { integer, text, UsageError } from "./options.ts";
 import { alignedTable } from "./table.ts";
+import { WholeFile } from "./whole_file.ts";
 
 const options = {
   "lengths": lengthsOption,
@@ -26,6 +28,7 @@ const options = {
   }),
   "seed": integer("Seed of keys and depths, 0 unless given", { min: 0, max: Number.MAX_SAFE_INTEGER }),
   "trials": text("FILE", "Replay a JSON file of trials, [{length, key, depth, filler_characters}]"),
+  "csv": text("FILE", "Write the answers as CSV"),
   ...modelOptions,
 };
 
@@ -41,6 +44,7 @@ export const passkey: Command = defineCommand({
     if (file !== undefined && [depths, values.iterations, values.seed].some((value) => value !== undefined)) {
       throw new UsageError("Cannot use --trials with --depths, --iterations or --seed: it names every trial");
     }
+    const csv = values.csv === undefined ? undefined : await WholeFile.at("--csv", values.csv);
     const listed = file === undefined ? undefined : readTrials(file, await readJsonFile("--trials", file), lengths);
     const wanted = listed?.map(({ contextLength }) => contextLength) ?? lengths;
     // The key is found after the prompt, so that the answer needs room too.
@@ -64,6 +68,7 @@ export const passkey: Command = defineCommand({
         terminal.progress(`passkey at ${answer.contextLength}: ${answer.found ? "found" : "missed"}, ${left} left`);
       },
     });
+    await csv?.write(passkeyCsv(answers));
     const found = answers.filter((answer) => answer.found).length;
     if (values.json) {
       terminal.json({

@@ -1,25 +1,40 @@
 /**
- * Perplexities as CSV and as a plot.
+ * Results as CSV, and perplexities as a plot.
  *
  * @module
  */
 import { listAxis, valueAxis } from "./log_axis.ts";
+import type { PasskeyAnswer } from "./passkey.ts";
 import type { PerplexityRow } from "./perplexity.ts";
 
 /** The rows as CSV (RFC 4180, LF), with a header. */
 export function perplexityCsv(rows: readonly PerplexityRow[]): string {
-  const lines = rows.map((row) => [
-    row.scaling,
-    row.contextLength,
-    row.positions?.[0] ?? "",
-    row.positions?.[1] ?? "",
-    row.perplexity,
-    row.tokenPerplexity,
-    row.tokens,
-    row.windows,
-  ]);
   const header = "scaling,context_length,from_position,to_position,perplexity,token_perplexity,tokens,windows";
-  return `${[header, ...lines.map((line) => line.map(csvField).join(","))].join("\n")}\n`;
+  return csv([
+    header.split(","),
+    ...rows.map((row) => [
+      row.scaling,
+      row.contextLength,
+      row.positions?.[0] ?? "",
+      row.positions?.[1] ?? "",
+      row.perplexity,
+      row.tokenPerplexity,
+      row.tokens,
+      row.windows,
+    ]),
+  ]);
+}
+
+/** The answers as CSV (RFC 4180, LF), with a header. */
+export function passkeyCsv(answers: readonly PasskeyAnswer[]): string {
+  return csv([
+    ["context_length", "depth", "key", "answer", "found"],
+    ...answers.map((each) => [each.contextLength, each.depth, each.key, each.answer, String(each.found)]),
+  ]);
+}
+
+function csv(lines: readonly (readonly (string | number)[])[]): string {
+  return lines.map((line) => `${line.map(csvField).join(",")}\n`).join("");
 }
 
 function csvField(value: string | number): string {

@@ -11,7 +11,15 @@ Deno.test("passkey replays a list of trials and finds their keys", async () => {
   const folder = await Deno.makeTempDir();
   try {
     await Deno.writeTextFile(`${folder}/trials.json`, JSON.stringify(TRIALS));
-    const { code, stdout, stderr } = await skein(["passkey", PG_NANO, "--trials", `${folder}/trials.json`, "--json"]);
+    const { code, stdout, stderr } = await skein([
+      "passkey",
+      PG_NANO,
+      "--trials",
+      `${folder}/trials.json`,
+      "--json",
+      "--csv",
+      `${folder}/a.csv`,
+    ]);
     assertEquals([code, stderr], [0, ""]);
     const { results, accuracy, accuracy_by_length } = JSON.parse(stdout);
     for (const [i, { context_length, depth, key, answer, found }] of results.entries()) {
@@ -19,6 +27,9 @@ Deno.test("passkey replays a list of trials and finds their keys", async () => {
       assertStringIncludes(answer, key);
     }
     assertEquals([results.length, accuracy], [2, 1]);
+    const [header, first] = (await Deno.readTextFile(`${folder}/a.csv`)).split("\n");
+    assertEquals(header, "context_length,depth,key,answer,found");
+    assertEquals(first!.split(",").slice(0, 3), ["256", "0", TRIALS[0]!.key]);
     assertEquals(accuracy_by_length, [{ context_length: 256, accuracy: 1, trials: 2 }]);
   } finally {
     await Deno.remove(folder, { recursive: true });
@@ -53,7 +64,15 @@ for (const [content, message] of REFUSED) {
     const folder = await Deno.makeTempDir();
     try {
       await Deno.writeTextFile(`${folder}/trials.json`, content);
-      const finished = await skein(["passkey", "nowhere", "--trials", `${folder}/trials.json`, "--json"]);
+      const finished = await skein([
+        "passkey",
+        "nowhere",
+        "--trials",
+        `${folder}/trials.json`,
+        "--json",
+        "--csv",
+        `${folder}/a.csv`,
+      ]);
       assertEquals([finished.code, finished.stdout], [1, ""]);
       assertStringIncludes(lastLine(finished), message);
     } finally {

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import fc from "fast-check";
-import { perplexityCsv, perplexityPlot } from "../../src/eval/report.ts";
+import { passkeyCsv, perplexityCsv, perplexityPlot } from "../../src/eval/report.ts";
 
 const row = (scaling: string, contextLength: number, perplexity: number) => ({
   scaling,
@@ -18,6 +18,21 @@ Deno.test("perplexityCsv() writes a header and a line for each row, and quotes w
     `scaling,context_length,from_position,to_position,perplexity,token_perplexity,tokens,windows
 yarn:8,256,,,48.5,49.5,256,1
 "{""a"": 1, ""b"": 2}",512,0,256,3,4,256,1
+`,
+  );
+});
+
+Deno.test("passkeyCsv() writes a line for each answer, whatever the model said", () => {
+  const answer = { contextLength: 256, key: "14577", depth: 0.25, before: 10, after: 30 };
+  assertEquals(
+    passkeyCsv([
+      { ...answer, answer: " 14577", found: true },
+      { ...answer, answer: ' "no",\nit said', found: false },
+    ]),
+    `context_length,depth,key,answer,found
+256,0.25,14577, 14577,true
+256,0.25,14577," ""no"",
+it said",false
 `,
   );
 });
