@@ -15,9 +15,6 @@
  * @module
  */
 export { inspectModel, loadModel } from "./src/api/deno_host.ts";
-export { convertModel } from "./src/api/convert.ts";
-export type { ConvertOptions } from "./src/api/convert.ts";
-export type { ConversionProgress, ConvertedModel } from "./src/convert/conversion.ts";
 export { pull } from "./src/api/named_model.ts";
 export type { PullOptions } from "./src/api/named_model.ts";
 export type { PulledModel } from "./src/hub/pull.ts";
@@ -56,7 +53,6 @@ export type { MemoryPlan } from "./src/model/plan.ts";
 export type { TokenLogprobs } from "./src/kernels/top_logprobs.ts";
 export type { SamplingOptions } from "./src/generate/sampling.ts";
 export type { FinishReason } from "./src/generate/generate.ts";
-export type { ContextPolicy, SinkWindow } from "./src/generate/context_policy.ts";
 export type { StopOptions } from "./src/generate/stop.ts";
 export type {
   DynamicLinearScaling,
