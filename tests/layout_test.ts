@@ -185,4 +185,6 @@ Deno.test("the second config is the first with the real packages", () => {
   assertEquals(jsrManifest.exports, manifest.exports);
   assertEquals(jsrManifest.version, manifest.version);
   assertEquals(Object.keys(jsrManifest.imports), Object.keys(manifest.imports));
+  assertEquals(jsrManifest.publish.include, manifest.publish.include);
+  assertEquals(jsrManifest.publish.exclude.filter((path) => path !== "src/cli/std_cli.ts"), manifest.publish.exclude);
 });
