@@ -3,11 +3,11 @@
  * context by YaRN, and generates text with WGSL kernels.
  *
  * @example Load a model and print text as it comes
- * ```ts ignore
+ * ```ts
  * import { loadModel } from "@skein/skein";
  *
- * using model = await loadModel("SmolLM2-135M-Instruct");
- * for await (const { text } of model.generate("Once upon a time", { maxTokens: 100 })) {
+ * using model = await loadModel("tests/testdata/pg-nano-yarn-2k");
+ * for await (const { text } of model.generate("Once upon a time", { maxTokens: 20 })) {
  *   await Deno.stdout.write(new TextEncoder().encode(text));
  * }
  * ```

@@ -49,10 +49,10 @@ const denoHost: Host = {
  * @throws {RangeError} If an option is out of range.
  *
  * @example Load a model and continue a text
- * ```ts ignore
+ * ```ts
  * import { loadModel } from "@skein/skein";
  *
- * using model = await loadModel("SmolLM2-135M-Instruct", { weights: "q8" });
+ * using model = await loadModel("tests/testdata/pg-nano-yarn-2k", { weights: "q8" });
  * const { text } = await model.generate("Once upon a time", { maxTokens: 20 }).result;
  * console.log(text);
  * ```

@@ -71,8 +71,11 @@ export interface GenerationParts {
  * Text being generated. Iterate it once; leaving the loop early ends the generation and keeps what was yielded.
  *
  * @example Print text as it comes
- * ```ts ignore
- * for await (const { text } of model.generate("Once upon a time")) console.log(text);
+ * ```ts
+ * import { loadModel } from "@skein/skein";
+ *
+ * using model = await loadModel("tests/testdata/pg-nano-yarn-2k");
+ * for await (const { text } of model.generate("Once upon a time", { maxTokens: 20 })) console.log(text);
  * ```
  */
 export class Generation implements AsyncIterable<TextChunk> {

@@ -81,9 +81,12 @@ export interface ModelParts {
  * A Llama on the GPU. Made by `loadModel`; free it with `dispose` or `using`.
  *
  * @example Continue a prompt
- * ```ts ignore
- * using model = await loadModel("SmolLM2-135M-Instruct");
- * for await (const { text } of model.generate("Once upon a time", { maxTokens: 50 })) console.log(text);
+ * ```ts
+ * import { loadModel } from "@skein/skein";
+ *
+ * using model = await loadModel("tests/testdata/pg-nano-yarn-2k");
+ * const { text, timings } = await model.generate("Once upon a time", { maxTokens: 20 }).result;
+ * console.log(text, timings.decodeTokensPerSecond);
  * ```
  */
 export class Model {
@@ -216,10 +219,15 @@ export class Model {
    * @throws {RangeError} If there is no message, or an option is out of range.
    *
    * @example Ask, with a cache that is kept for the next question
-   * ```ts ignore
-   * using session = model.createSession();
-   * const messages = [{ role: "user", content: "What is a skein?" }];
-   * for await (const { text } of model.chat(messages, { session })) console.log(text);
+   * ```ts
+   * import { type ChatMessage, loadModel } from "@skein/skein";
+   *
+   * using model = await loadModel("tests/testdata/pg-nano-yarn-2k");
+   * const messages: ChatMessage[] = [{ role: "user", content: "What is a skein?" }];
+   * if (model.tokenizer.chatTemplate !== undefined) { // a base model such as this one has none
+   *   using session = model.createSession();
+   *   for await (const { text } of model.chat(messages, { session })) console.log(text);
+   * }
    * ```
    */
   chat(messages: readonly ChatMessage[], options: ChatOptions = {}): Generation {

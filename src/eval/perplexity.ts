@@ -70,12 +70,13 @@ export interface PerplexityRow {
  * @throws {FormatError} If a scaling is unknown; nothing was measured then.
  *
  * @example Measure a book at two context lengths
- * ```ts ignore
+ * ```ts
  * import { loadModel, perplexity } from "@skein/skein";
  *
- * using model = await loadModel("Yarn-Llama-2-7b-64k", { contextLength: 65536 });
- * const book = { name: "Middlemarch", text: await Deno.readTextFile("middlemarch.txt") };
- * for (const row of await perplexity(model, [book], { lengths: [4096, 65536] })) {
+ * using model = await loadModel("tests/testdata/pg-nano-yarn-2k");
+ * const text = await Deno.readTextFile("tests/testdata/pg19/keith_of_the_border.txt");
+ * const chapter = { name: "Keith of the Border", text: text.slice(0, 2000) };
+ * for (const row of await perplexity(model, [chapter], { lengths: [256, 512] })) {
  *   console.log(row.contextLength, row.perplexity);
  * }
  * ```
