@@ -15,6 +15,9 @@
  * @module
  */
 export { inspectModel, loadModel } from "./src/api/deno_host.ts";
+export { convertModel } from "./src/api/convert.ts";
+export type { ConvertOptions } from "./src/api/convert.ts";
+export type { ConversionProgress, ConvertedModel } from "./src/convert/conversion.ts";
 export { pull } from "./src/api/named_model.ts";
 export type { PullOptions } from "./src/api/named_model.ts";
 export type { PulledModel } from "./src/hub/pull.ts";

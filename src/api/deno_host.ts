@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { fileSource } from "../checkpoint/deno_source.ts";
+import { fileSource, writeWhole } from "../checkpoint/deno_source.ts";
 import type { ModelSource } from "../checkpoint/source.ts";
 import type { Host } from "./host.ts";
 import { type Inspection, inspectModelOn, loadModelOn, type LoadOptions } from "./load.ts";
@@ -14,22 +14,7 @@ const denoHost: Host = {
   openModel: openNamedModel,
   openFile: fileSource,
   openTemplateWorker: () => new Worker(new URL("../chat/template_worker.ts", import.meta.url), { type: "module" }),
-  async writeFile(path, pieces) {
-    const part = `${path}.part`;
-    try {
-      {
-        using file = await Deno.open(part, { write: true, create: true, truncate: true });
-        for await (const piece of pieces) {
-          for (let written = 0; written < piece.length;) written += await file.write(piece.subarray(written));
-        }
-        await file.syncData();
-      }
-      await Deno.rename(part, path);
-    } catch (error) {
-      await Deno.remove(part).catch(() => {});
-      throw error;
-    }
-  },
+  writeFile: writeWhole,
 };
 
 /**

@@ -5,6 +5,7 @@
  */
 import { type Checkpoint, openCheckpoint } from "../checkpoint/checkpoint.ts";
 import type { ModelSource } from "../checkpoint/source.ts";
+import { isConverted } from "../checkpoint/converted.ts";
 import { FormatError } from "../errors.ts";
 import { Gpu } from "../gpu/device.ts";
 import { selfTest } from "../kernels/self_test.ts";
@@ -166,7 +167,7 @@ export async function inspectModelOn(
       // Without an adapter the plan stands all the same; it only cannot say what fits.
     }
     const weights: readonly WeightChoice[] = options.weights === undefined || options.weights === "auto"
-      ? ["auto", "f32", "f16", "q8", "q4"]
+      ? wasConverted(checkpoint) ? ["auto"] : ["auto", "f32", "f16", "q8", "q4"]
       : [options.weights];
     const { kvCache = "auto" } = options;
     const smaller = (["q8", "q4"] as const).filter((each) => kvCache === "auto" && canStore(each, config.headDim));
@@ -248,7 +249,8 @@ function adviceFor(opened: Opened, options: LoadOptions, gpu: Gpu): string {
   const asked = planOf(weights, kvCache);
   const caches = KV_FORMATS.slice(KV_FORMATS.indexOf(asked.kvCache))
     .filter((each) => canStore(each, opened.config.headDim));
-  const smaller = (["q8", "q4"] as const).filter((each) => planOf(each, "f16").weightsBytes < asked.weightsBytes);
+  const smaller = (["q8", "q4"] as const)
+    .filter((each) => !wasConverted(opened.checkpoint) && planOf(each, "f16").weightsBytes < asked.weightsBytes);
   const choices = [weights, ...smaller].flatMap((each) => {
     const cache = caches.find((cache) => planOf(each, cache).fits !== false);
     if (cache === undefined) return [];
@@ -256,6 +258,11 @@ function adviceFor(opened: Opened, options: LoadOptions, gpu: Gpu): string {
     return [named.filter((choice) => choice !== "").join(" and ")];
   });
   return `try ${[...choices, "a smaller context length"].join(", or ")}`;
+}
+
+/** Whether weights are stored as they lie on the GPU, and can be loaded in no other way. */
+function wasConverted({ tensors }: Checkpoint): boolean {
+  return [...tensors.values()].some(({ dtype }) => isConverted(dtype));
 }
 
 function checkOptions(options: LoadOptions): void {

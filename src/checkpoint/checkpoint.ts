@@ -7,6 +7,7 @@
 import { FormatError } from "../errors.ts";
 import { Tokenizer } from "../../wasm/mod.ts";
 import { CONFIG_FILE, shardsOf, WEIGHT_FORMS, weightMapOf } from "./checkpoint_files.ts";
+import { hasConvertedLayout, joinConverted } from "./converted.ts";
 import { asFormatError, headerOf, readHeader, type TensorEntry, type WeightFileFormat } from "./header.ts";
 import { type ModelSource, readFile, readJson } from "./source.ts";
 
@@ -74,7 +75,7 @@ export async function openCheckpoint(source: ModelSource): Promise<Checkpoint> {
       ? new Map()
       : form.isIndex
       ? await readShards(source, form.file, form.format, files)
-      : await readHeader(source, form.file, form.format, (parser) => headerOf(parser, form.file).tensors),
+      : await readWhole(source, form.file, form.format),
     tokenizer: () => makeTokenizer(source, files),
   };
 }
@@ -92,6 +93,16 @@ async function openGguf(source: ModelSource, file: string): Promise<Checkpoint> 
   };
 }
 
+/** The tensors of a checkpoint that is one file. */
+async function readWhole(
+  source: ModelSource,
+  file: string,
+  format: WeightFileFormat,
+): Promise<ReadonlyMap<string, TensorEntry>> {
+  const { tensors, metadata } = await readHeader(source, file, format, (parser) => headerOf(parser, file));
+  return format === "safetensors" && hasConvertedLayout(metadata, file) ? joinConverted(tensors) : tensors;
+}
+
 /** The tensors of all shards that an index lists, each in the shard that the index names. */
 async function readShards(
   source: ModelSource,
@@ -101,13 +112,16 @@ async function readShards(
 ): Promise<ReadonlyMap<string, TensorEntry>> {
   const map = weightMapOf(await readFile(source, indexFile), indexFile);
   const shards = new Map<string, ReadonlyMap<string, TensorEntry>>();
+  let isConverted = false;
   for (const shard of shardsOf(map)) {
     if (!files.includes(shard)) {
       throw new FormatError(indexFile, `Cannot find ${shard} in ${source.name}: ${indexFile} lists it`, {
         code: "Missing",
       });
     }
-    shards.set(shard, await readHeader(source, shard, format, (parser) => headerOf(parser, shard).tensors));
+    const { tensors, metadata } = await readHeader(source, shard, format, (parser) => headerOf(parser, shard));
+    isConverted ||= format === "safetensors" && hasConvertedLayout(metadata, shard);
+    shards.set(shard, tensors);
   }
   const tensors = new Map<string, TensorEntry>();
   for (const [name, shard] of Object.entries(map)) {
@@ -119,7 +133,7 @@ async function readShards(
     }
     tensors.set(name, entry);
   }
-  return tensors;
+  return isConverted ? joinConverted(tensors) : tensors;
 }
 
 async function makeTokenizer(source: ModelSource, files: readonly string[]): Promise<Tokenizer> {

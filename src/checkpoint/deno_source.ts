@@ -32,6 +32,32 @@ export function fileSource(path: string, name: string = path): ModelSource {
   return new DiskSource(path, path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1), name);
 }
 
+/**
+ * Writes a file. An existing one is replaced whole, or not at all; what a process that died left beside it, as
+ * `path`.part, is overwritten.
+ *
+ * @param pieces Its content.
+ */
+export async function writeWhole(
+  path: string,
+  pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): Promise<void> {
+  const part = `${path}.part`;
+  try {
+    {
+      using file = await Deno.open(part, { write: true, create: true, truncate: true });
+      for await (const piece of pieces) {
+        for (let written = 0; written < piece.length;) written += await file.write(piece.subarray(written));
+      }
+      await file.syncData();
+    }
+    await Deno.rename(part, path);
+  } catch (error) {
+    await Deno.remove(part).catch(() => {});
+    throw error;
+  }
+}
+
 /** Keeps each file open from its first read on. Reads are done one after the other: they share a file position. */
 class DiskSource implements ModelSource {
   readonly name: string;

@@ -22,6 +22,8 @@ export interface TensorEntry {
   readonly begin: number;
   /** First byte after it. */
   readonly end: number;
+  /** Where the scales of a matrix lie that `convert` stored as two tensors. */
+  readonly scales?: { readonly file: string; readonly begin: number; readonly end: number };
 }
 
 /** A header that was read. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { hashOf } from "../checkpoint/source_fingerprint.ts";
 import { chooseDocuments, encodeDocument, type EvalDocument, type TextDocument } from "../eval/documents.ts";
 import { DEFAULT_STRIDE, type NamedScaling } from "../eval/passes.ts";
 import { perplexity, type PerplexityRow } from "../eval/perplexity.ts";
@@ -12,7 +13,7 @@ import type { Model } from "../../mod.ts";
 import { readJsonFile, type Run } from "./command.ts";
 import { readDocuments } from "./documents.ts";
 import { listed, methodOf, nameOf, nameOfPath, progressLine } from "./evaluation_output.ts";
-import { documentsFingerprint, EvaluationState, hashOf, modelFingerprint } from "./evaluation_state.ts";
+import { documentsFingerprint, EvaluationState, modelFingerprint } from "./evaluation_state.ts";
 import { defaultLengths, lengthsOption } from "./lengths.ts";
 import { modelOptions, openModel } from "./loading.ts";
 import { flag, integer, type Option, text, UsageError } from "./options.ts";

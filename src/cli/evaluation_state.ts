@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { hashOf, sourceFingerprint } from "../checkpoint/source_fingerprint.ts";
 import type { EvalDocument } from "../eval/documents.ts";
 import type { WindowRecords } from "../eval/perplexity.ts";
 import { openSource } from "./loading.ts";
@@ -104,23 +105,11 @@ function readRows(path: string, text: string, identity: EvaluationIdentity): Map
   return new Map(rows as [string, number[][]][]);
 }
 
-/** Bytes of a checkpoint's file that are hashed, at its beginning, in its middle and at its end. */
-const SAMPLE = 2 ** 16;
-
-/** A hash of a checkpoint: names, sizes and samples of its files, so that 13 GB need not be read. */
+/** A hash of a checkpoint and of how it is stored on the GPU. */
 export async function modelFingerprint(source: string, storage: readonly string[]): Promise<string> {
   const files = await openSource(source);
   try {
-    const parts: (string | Uint8Array<ArrayBuffer>)[] = [...storage];
-    for (const name of await files.list()) {
-      if (!/\.(json|model|safetensors|bin|gguf)$/.test(name)) continue;
-      const size = await files.size(name);
-      parts.push(name, String(size));
-      for (const begin of [0, Math.floor(size / 2), Math.max(0, size - SAMPLE)]) {
-        parts.push(await files.read(name, begin, Math.min(size, begin + SAMPLE)));
-      }
-    }
-    return await hashOf(parts);
+    return await sourceFingerprint(files, storage);
   } finally {
     files.close();
   }
@@ -131,15 +120,4 @@ export function documentsFingerprint(documents: readonly EvalDocument[]): Promis
   return hashOf(
     documents.flatMap(({ tokens }) => [String(tokens.length), new Uint8Array(Uint32Array.from(tokens).buffer)]),
   );
-}
-
-/** SHA-256 over the hashes of the parts, in hexadecimal. */
-export async function hashOf(parts: readonly (string | Uint8Array<ArrayBuffer>)[]): Promise<string> {
-  const digest = async (bytes: Uint8Array<ArrayBuffer>) => new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  const encoder = new TextEncoder();
-  const digests = new Uint8Array(32 * parts.length);
-  for (const [i, part] of parts.entries()) {
-    digests.set(await digest(typeof part === "string" ? encoder.encode(part) : part), 32 * i);
-  }
-  return (await digest(digests)).toHex();
 }

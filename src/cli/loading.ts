@@ -4,6 +4,7 @@
  * @module
  */
 import {
+  type ConversionProgress,
   type DownloadProgress,
   loadModel,
   type LoadOptions,
@@ -117,10 +118,10 @@ export async function openSource(source: string): Promise<ModelSource> {
 }
 
 /** How far a load is, in one line. */
-export function describeProgress(progress: LoadProgress | DownloadProgress): string {
+export function describeProgress(progress: LoadProgress | DownloadProgress | ConversionProgress): string {
   const { phase, loaded, total } = progress;
   const share = total > 0 ? ` ${Math.floor((100 * loaded) / total)}%` : "";
-  if (phase === "load") return `load${share}`;
+  if (phase !== "download") return `${phase}${share}`;
   const { bytesPerSecond, secondsLeft, file } = progress;
   const pace = bytesPerSecond === undefined || secondsLeft === undefined
     ? ""

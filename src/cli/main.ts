@@ -13,6 +13,7 @@ import { list, remove } from "./cached_models.ts";
 import { chat } from "./chat.ts";
 import type { Command } from "./command.ts";
 import { compare } from "./compare.ts";
+import { convert } from "./convert.ts";
 import { generate } from "./generate.ts";
 import { inspect } from "./inspect.ts";
 import { describeOptions, flag, nearestOf, readOptions, UsageError } from "./options.ts";
@@ -35,6 +36,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   tokenize,
   detokenize,
   inspect,
+  convert,
   pull,
   list,
   remove,

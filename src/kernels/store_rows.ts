@@ -6,7 +6,7 @@
  */
 import type { Gpu } from "../gpu/device.ts";
 import { type Access, defineKernel, type Kernel } from "../gpu/kernel.ts";
-import { GROUP, GROUP_WORDS, type Matrix, WEIGHT_FORMATS, type WeightFormat } from "../gpu/matrix.ts";
+import { GROUP, type Matrix, type MatrixPart, WEIGHT_FORMATS, type WeightFormat } from "../gpu/matrix.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import * as wgsl from "../../wgsl/mod.ts";
@@ -138,16 +138,28 @@ export function isVerbatim(dtype: SourceDtype, columns: number, halfDim: number,
  * @param bytes The rows.
  * @param matrix The matrix.
  * @param firstRow Row of the matrix that the first of them becomes.
+ * @param which The buffer of a part that they are rows of.
  */
-export function uploadRows(gpu: Gpu, bytes: Uint8Array<ArrayBuffer>, matrix: Matrix, firstRow: number): void {
-  const rowBytes = matrix.groups * GROUP_WORDS[matrix.format] * 4;
+export function uploadRows(
+  gpu: Gpu,
+  bytes: Uint8Array<ArrayBuffer>,
+  matrix: Matrix,
+  firstRow: number,
+  which: "weight" | "scales",
+): void {
   for (const part of matrix.parts) {
+    const rowBytes = storedRowBytes(part, which);
     const begin = Math.max(firstRow, part.rowBegin);
     const end = Math.min(firstRow + bytes.length / rowBytes, part.rowBegin + part.rows);
     if (begin >= end) continue;
     const rows = bytes.subarray((begin - firstRow) * rowBytes, (end - firstRow) * rowBytes);
-    gpu.upload(part.weight, rows, (begin - part.rowBegin) * rowBytes);
+    gpu.upload(part[which], rows, (begin - part.rowBegin) * rowBytes);
   }
+}
+
+/** Bytes that a row takes in a buffer of a part. */
+export function storedRowBytes(part: MatrixPart, which: "weight" | "scales"): number {
+  return 4 * part[which].shape.slice(1).reduce((product, extent) => product * extent, 1);
 }
 
 /** Kernel file that turns `dtype` into `format`; none where there is no reason to. */

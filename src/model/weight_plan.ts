@@ -6,7 +6,8 @@
  */
 import { FormatError } from "../errors.ts";
 import type { Checkpoint, TensorEntry } from "../checkpoint/checkpoint.ts";
-import { matrixBytes, type WeightFormat } from "../gpu/matrix.ts";
+import { type ConvertedDtype, isConverted } from "../checkpoint/converted.ts";
+import { GROUP, GROUP_WORDS, matrixBytes, scaleWordsPerRow, type WeightFormat } from "../gpu/matrix.ts";
 import { byteLengthOf } from "../gpu/tensor.ts";
 import { isExact, SOURCE_BLOCKS, type SourceDtype, sourceRowBytes } from "../kernels/store_rows.ts";
 import type { ModelConfig } from "./config.ts";
@@ -16,6 +17,9 @@ import { layoutOf, type LlamaParameters, mapSlots, type Slot } from "./weight_la
 
 /** How weights are stored: `auto` is each tensor's own precision. */
 export type WeightChoice = "auto" | "f32" | "f16" | "q8" | "q4";
+
+/** How a tensor is stored in the files. */
+export type StoredDtype = SourceDtype | ConvertedDtype;
 
 /** Tensors that some checkpoints carry and nobody needs: tables that follow from the config. */
 const HARMLESS = /(^|\.)(rotary_emb\.inv_freq|attn\.masked_bias|attention\.bias)$/;
@@ -57,10 +61,12 @@ export function checkTensors(
   }
 }
 
-function checkTensor(name: string, { file, dtype, shape, begin, end }: TensorEntry, expected: readonly number[]): void {
+function checkTensor(name: string, entry: TensorEntry, expected: readonly number[]): void {
+  const { file, dtype, shape, begin, end } = entry;
   const refuse = (why: string, code: string): never => {
     throw new FormatError(file, `Cannot load tensor ${name} of ${file}: ${why}`, { code });
   };
+  if (isConverted(dtype) && expected.length === 2) return checkConverted(name, entry, expected as [number, number]);
   if (shape.length !== expected.length || shape.some((extent, i) => extent !== expected[i])) {
     refuse(`shape is [${shape.join(", ")}], expected [${expected.join(", ")}]`, "Shape");
   }
@@ -74,11 +80,28 @@ function checkTensor(name: string, { file, dtype, shape, begin, end }: TensorEnt
   if (end - begin !== bytes) refuse(`it takes ${end - begin} bytes, expected ${bytes}`, "Shape");
 }
 
+/** Its columns are whole groups, and its bytes what lies on the GPU. */
+function checkConverted(name: string, entry: TensorEntry, [rows, columns]: readonly [number, number]): void {
+  const { file, dtype, shape, begin, end, scales } = entry;
+  const groups = Math.ceil(columns / GROUP);
+  const format = OWN[dtype as ConvertedDtype];
+  const bytes = [end - begin, scales!.end - scales!.begin];
+  const expected = [rows * groups * GROUP_WORDS[format] * 4, rows * scaleWordsPerRow(format, groups) * 4];
+  if (shape[0] === rows && shape[1] === groups * GROUP && bytes.every((each, i) => each === expected[i])) return;
+  throw new FormatError(
+    file,
+    `Cannot load tensor ${name} of ${file}: shape is [${shape.join(", ")}], expected [${rows}, ${groups * GROUP}]`,
+    { code: "Shape" },
+  );
+}
+
 function isFloat(dtype: SourceDtype): boolean {
   return SOURCE_BLOCKS[dtype].weights === 1;
 }
 
-const OWN: Readonly<Record<SourceDtype, WeightFormat>> = {
+const OWN: Readonly<Record<StoredDtype, WeightFormat>> = {
+  SKEIN_Q8: "q8",
+  SKEIN_Q4: "q4",
   F32: "f32",
   F16: "f16",
   BF16: "bf16",
@@ -86,6 +109,34 @@ const OWN: Readonly<Record<SourceDtype, WeightFormat>> = {
   Q4_0: "q4",
   Q4_1: "q4m",
 };
+
+/**
+ * The format that a matrix of a checkpoint is stored in: `formatOf`, for tensors that may have been converted, which
+ * only take the format that they have.
+ *
+ * @throws {FormatError} If another is asked for.
+ */
+export function slotFormat(
+  { tensors, role }: Slot,
+  checkpoint: Pick<Checkpoint, "tensors" | "source">,
+  choice: WeightChoice,
+  fallback?: SourceDtype,
+): WeightFormat {
+  const dtypes = tensors.map(({ name }) => (checkpoint.tensors.get(name)?.dtype ?? fallback) as StoredDtype);
+  const converted = dtypes.find(isConverted);
+  if (converted === undefined) return formatOf(dtypes as SourceDtype[], choice, role);
+  const format = OWN[converted];
+  const isAsked = choice === "auto" || formatOf(["F32"], choice, role) === format;
+  if (isAsked && dtypes.every((dtype) => dtype === converted)) return format;
+  const { name } = checkpoint.source;
+  throw new FormatError(
+    name,
+    `Cannot load ${name} with weights ${choice}: tensor ${
+      tensors[0]!.name
+    } was converted to ${format}; use weights auto, or the checkpoint that it was made from`,
+    { code: "Converted" },
+  );
+}
 
 /**
  * The format that a matrix is stored in.
@@ -134,11 +185,12 @@ export function planWeights(
   const add = (slot: Slot) => {
     if (done.has(slot)) return;
     done.add(slot);
-    const dtypes = slot.tensors.map(({ name }) => checkpoint.tensors.get(name)?.dtype ?? config.dtype);
-    const format = formatOf(dtypes as SourceDtype[], choice, slot.role);
-    bytes += slot.columns === 0
-      ? byteLengthOf("f32", [slot.rows])
-      : matrixBytes(slot.rows, padded(slot.columns), format, maxTensorBytes);
+    bytes += slot.columns === 0 ? byteLengthOf("f32", [slot.rows]) : matrixBytes(
+      slot.rows,
+      padded(slot.columns),
+      slotFormat(slot, checkpoint, choice, config.dtype),
+      maxTensorBytes,
+    );
   };
   mapSlots(layout, add, add);
   return bytes;

@@ -16,7 +16,7 @@ import { isVerbatim, type SourceDtype, sourceRowBytes, storeRows, uploadRows } f
 import type { ModelConfig } from "./config.ts";
 import { gainScale, padded } from "./padding.ts";
 import { layoutOf, type LlamaParameters, mapSlots, type Slot } from "./weight_layout.ts";
-import { checkTensors, formatOf, type WeightChoice } from "./weight_plan.ts";
+import { checkTensors, slotFormat, type WeightChoice } from "./weight_plan.ts";
 import { readVector } from "./weight_vectors.ts";
 
 export { planWeights, type WeightChoice } from "./weight_plan.ts";
@@ -54,10 +54,11 @@ const PIECE_BYTES = 2 ** 23;
 /** Bytes handed to the GPU before the host waits for it: uploads are copies in memory until they are done. */
 const FLUSH_BYTES = 2 ** 26;
 
-/** One tensor and where it goes. */
+/** One tensor, or one of two that it is stored as, and where it goes. */
 interface Stream extends RowRange {
   readonly name: string;
-  readonly dtype: SourceDtype;
+  /** "weight" and "scales" go to the GPU as they are. */
+  readonly dtype: SourceDtype | "weight" | "scales";
   readonly target: Matrix | Tensor;
   /** Row of the matrix, or element of the vector, where it begins. */
   readonly rowOffset: number;
@@ -87,41 +88,89 @@ export async function loadWeights(
   checkpoint: Checkpoint,
   options: LoadWeightsOptions = {},
 ): Promise<LlamaWeights> {
-  const { weights: choice = "auto" } = options;
   const layout = layoutOf(config, checkpoint.format === "gguf");
   checkTensors(layout, checkpoint);
-  const streams: Stream[] = [];
-  const made: (Matrix | Tensor)[] = [];
-  const fill = <T extends Matrix | Tensor>(slot: Slot, target: T): T => {
-    made.push(target);
+  const filling = new Filling(gpu, checkpoint, options);
+  return await filling.run(() => mapSlots(layout, (slot) => filling.matrix(slot), (slot) => filling.vector(slot)));
+}
+
+/**
+ * Loads one matrix, as `loadWeights` loads it among all. The checkpoint's tensors are taken to fit.
+ *
+ * @throws As `loadWeights`.
+ */
+export async function loadMatrix(
+  gpu: Gpu,
+  slot: Slot,
+  checkpoint: Checkpoint,
+  options: LoadWeightsOptions = {},
+): Promise<Matrix> {
+  const filling = new Filling(gpu, checkpoint, options);
+  return await filling.run(() => filling.matrix(slot));
+}
+
+/** Targets on the GPU and what fills them. */
+class Filling {
+  readonly #gpu: Gpu;
+  readonly #checkpoint: Checkpoint;
+  readonly #options: LoadWeightsOptions;
+  readonly #streams: Stream[] = [];
+  readonly #made: (Matrix | Tensor)[] = [];
+
+  constructor(gpu: Gpu, checkpoint: Checkpoint, options: LoadWeightsOptions) {
+    this.#gpu = gpu;
+    this.#checkpoint = checkpoint;
+    this.#options = options;
+  }
+
+  matrix(slot: Slot): Matrix {
+    const format = slotFormat(slot, this.#checkpoint, this.#options.weights ?? "auto");
+    return this.#fill(slot, createMatrix(this.#gpu, slot.label, slot.rows, padded(slot.columns), format));
+  }
+
+  vector(slot: Slot): Tensor {
+    return this.#fill(slot, this.#gpu.createTensor(slot.label, "f32", [slot.rows]));
+  }
+
+  /** Makes targets and fills them, or frees them all. */
+  async run<T>(make: () => T): Promise<T> {
+    try {
+      const targets = make();
+      await this.#gpu.settle();
+      await stream(this.#gpu, this.#checkpoint.source, this.#streams, this.#options);
+      return targets;
+    } catch (error) {
+      for (const target of this.#made) disposeTarget(target);
+      throw error;
+    }
+  }
+
+  #fill<T extends Matrix | Tensor>(slot: Slot, target: T): T {
+    this.#made.push(target);
+    const { columns } = slot;
     for (const { name, rows, rowOffset, halfDim } of slot.tensors) {
-      const { file, begin, end, dtype } = checkpoint.tensors.get(name)!;
-      const range = slot.columns === 0
-        ? { rowBytes: end - begin, rows: 1 }
-        : { rowBytes: sourceRowBytes(dtype as SourceDtype, slot.columns), rows };
-      streams.push({
-        ...{ name, file, begin, dtype: dtype as SourceDtype, target, rowOffset, halfDim, index: streams.length },
-        ...{ ...range, columns: slot.columns, scale: slot.role === "gain" ? gainScale(rows) : 1 },
-      });
+      const { file, begin, end, dtype, scales } = this.#checkpoint.tensors.get(name)!;
+      const add = (part: Pick<Stream, "file" | "begin" | "rowBytes" | "rows" | "dtype">) =>
+        this.#streams.push({
+          ...{ ...part, name, target, rowOffset, halfDim, index: this.#streams.length },
+          ...{ columns, scale: slot.role === "gain" ? gainScale(rows) : 1 },
+        });
+      if (scales !== undefined) {
+        add({ file, begin, rowBytes: (end - begin) / rows, rows, dtype: "weight" });
+        add({ ...scales, rowBytes: (scales.end - scales.begin) / rows, rows, dtype: "scales" });
+      } else if (columns === 0) {
+        add({ file, begin, rowBytes: end - begin, rows: 1, dtype: dtype as SourceDtype });
+      } else {
+        add({
+          file,
+          begin,
+          rowBytes: sourceRowBytes(dtype as SourceDtype, columns),
+          rows,
+          dtype: dtype as SourceDtype,
+        });
+      }
     }
     return target;
-  };
-  try {
-    const weights = mapSlots<Matrix, Tensor>(
-      layout,
-      (slot) => {
-        const dtypes = slot.tensors.map(({ name }) => checkpoint.tensors.get(name)!.dtype as SourceDtype);
-        const format = formatOf(dtypes, choice, slot.role);
-        return fill(slot, createMatrix(gpu, slot.label, slot.rows, padded(slot.columns), format));
-      },
-      (slot) => fill(slot, gpu.createTensor(slot.label, "f32", [slot.rows])),
-    );
-    await gpu.settle();
-    await stream(gpu, checkpoint.source, streams, options);
-    return weights;
-  } catch (error) {
-    for (const target of made) disposeTarget(target);
-    throw error;
   }
 }
 
@@ -203,10 +252,12 @@ function place(
 ): void {
   const { dtype, target, rowOffset, halfDim, index, rowBytes, columns, scale } = range;
   const data = bytes.subarray(offset, offset + rows * rowBytes);
-  if (!("parts" in target)) {
+  if (dtype === "weight" || dtype === "scales") {
+    uploadRows(gpu, data, target as Matrix, rowOffset + firstRow, dtype);
+  } else if (!("parts" in target)) {
     gpu.upload(target, readVector(data, dtype, halfDim).map((value) => value * scale), rowOffset * 4);
   } else if (isVerbatim(dtype, columns, halfDim, target)) {
-    uploadRows(gpu, data, target, rowOffset + firstRow);
+    uploadRows(gpu, data, target, rowOffset + firstRow, "weight");
   } else {
     storeRows(recorder, {
       ...{ source: staging, sourceByte: offset, dtype, firstRow, nRows: rows, columns },

@@ -13,6 +13,7 @@ const COMMANDS = [
   "tokenize",
   "detokenize",
   "inspect",
+  "convert",
   "pull",
   "remove",
 ];
