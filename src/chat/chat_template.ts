@@ -15,12 +15,18 @@ export interface RenderRequest {
   readonly variables: Readonly<Record<string, unknown>>;
 }
 
+/** Asks the worker to end, which is gentler than to terminate it: that may pull memory from under the GPU's driver. */
+export const END = "end";
+
+/** What the worker says first, when it can be asked. */
+export const READY = "ready";
+
 /** What the worker answers. */
 export type RenderAnswer = { readonly text: string } | { readonly error: string };
 
 /** Bounds on a template. */
 export interface RenderLimits {
-  /** Most milliseconds, the start of the worker included. Default 10,000. */
+  /** Most milliseconds of one rendering. Default 10,000. */
   readonly timeoutMs?: number;
   /** Most characters of the rendered prompt. Default 16 Mi, more than any tokenizer takes. */
   readonly maxLength?: number;
@@ -40,6 +46,9 @@ export interface RenderInput {
 
 /** A worker is kept this long for the next prompt, in milliseconds: it takes some 50 to start. */
 const IDLE_MS = 2000;
+
+/** Most milliseconds that a worker may take to start: it is our own code, on a machine that may be busy. */
+const START_MS = 60_000;
 
 /** A model's chat template. */
 export class ChatTemplate implements Disposable {
@@ -110,18 +119,11 @@ export class ChatTemplate implements Disposable {
     if (this.#disposed) throw new TypeError("Cannot use a chat template after its disposal");
     const { timeoutMs, maxLength } = this.#limits;
     clearTimeout(this.#idle);
+    const isNew = this.#worker === undefined;
     const worker = this.#worker ??= this.#openWorker();
-    let timer: ReturnType<typeof setTimeout> | undefined;
     try {
-      const answer = await new Promise<RenderAnswer>((resolve, reject) => {
-        worker.onmessage = ({ data }: MessageEvent<RenderAnswer>) => resolve(data);
-        worker.onerror = (event) => {
-          event.preventDefault();
-          reject(failure(event.message));
-        };
-        timer = setTimeout(() => reject(failure(`it takes over ${timeoutMs} ms`)), timeoutMs);
-        worker.postMessage(request);
-      });
+      if (isNew) await messageOf(worker, START_MS, () => {});
+      const answer = await messageOf<RenderAnswer>(worker, timeoutMs, () => worker.postMessage(request));
       if ("error" in answer) throw failure(answer.error);
       if (answer.text.length > maxLength) {
         throw failure(`it makes ${answer.text.length} characters, at most ${maxLength} are allowed`);
@@ -130,17 +132,35 @@ export class ChatTemplate implements Disposable {
       if (this.#disposed) this.#end();
       return answer.text;
     } catch (error) {
-      this.#end();
+      // One that runs on would not hear that it is to end.
+      worker.terminate();
+      this.#worker = undefined;
       throw error;
-    } finally {
-      clearTimeout(timer);
     }
   }
 
   #end(): void {
     clearTimeout(this.#idle);
-    this.#worker?.terminate();
+    this.#worker?.postMessage(END);
     this.#worker = undefined;
+  }
+}
+
+/** The next message of a worker, after `ask`. */
+async function messageOf<T>(worker: Worker, timeoutMs: number, ask: () => void): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  try {
+    return await new Promise<T>((resolve, reject) => {
+      worker.onmessage = ({ data }: MessageEvent<T>) => resolve(data);
+      worker.onerror = (event) => {
+        event.preventDefault();
+        reject(failure(event.message));
+      };
+      timer = setTimeout(() => reject(failure(`it takes over ${timeoutMs} ms`)), timeoutMs);
+      ask();
+    });
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -7,15 +7,16 @@
 // Named here and not in deno.json, because `deno task` fetches what is named there even for commands without chat.
 // deno-lint-ignore no-import-prefix
 import { Environment, Interpreter, Template } from "npm:@huggingface/jinja@0.5.11";
-import type { RenderAnswer, RenderRequest } from "./chat_template.ts";
+import { END, READY, type RenderAnswer, type RenderRequest } from "./chat_template.ts";
 
 /** Characters and list elements that all steps of one template may make together. */
 const MOST_MADE = 2 ** 28;
 
 /** What a worker's global scope has and the window's types lack. */
 const scope = globalThis as unknown as {
-  onmessage: (event: MessageEvent<RenderRequest>) => void;
-  postMessage(answer: RenderAnswer): void;
+  onmessage: (event: MessageEvent<RenderRequest | typeof END>) => void;
+  close(): void;
+  postMessage(answer: RenderAnswer | typeof READY): void;
 };
 
 let made = 0;
@@ -48,7 +49,9 @@ Environment.prototype.set = function (name, value) {
   return set.call(this, name, name === "range" ? range : value);
 };
 
-scope.onmessage = ({ data: { template, variables } }) => {
+scope.onmessage = ({ data }) => {
+  if (data === END) return scope.close();
+  const { template, variables } = data;
   made = 0;
   try {
     scope.postMessage({ text: new Template(template).render({ ...variables }) });
@@ -56,3 +59,5 @@ scope.onmessage = ({ data: { template, variables } }) => {
     scope.postMessage({ error: error instanceof Error ? error.message : String(error) });
   }
 };
+
+scope.postMessage(READY);

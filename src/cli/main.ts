@@ -22,12 +22,14 @@ import { perplexity } from "./perplexity.ts";
 import { pull } from "./pull.ts";
 import { reproduce } from "./reproduce.ts";
 import { score } from "./score.ts";
+import { serve } from "./serve.ts";
 import { Terminal } from "./terminal.ts";
 import { detokenize, tokenize } from "./tokenize.ts";
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   generate,
   chat,
+  serve,
   score,
   perplexity,
   passkey,

@@ -1,0 +1,150 @@
+/**
+ * One model that is served: requests wait here for their turn, run side by side, and leave their caches to the next.
+ *
+ * @module
+ */
+import type { GenerationResult, TextChunk } from "../api/generation.ts";
+import type { Model } from "../api/model.ts";
+import type { GenerateOptions, Session } from "../api/session.ts";
+import { Gate } from "./gate.ts";
+import { PrefixCache } from "./prefix_cache.ts";
+
+/** How an engine shares its model. */
+export interface EngineOptions {
+  /** Generations that run at a time. */
+  readonly maxRunning: number;
+  /** Requests that may wait. */
+  readonly maxQueue: number;
+  /** Caches of earlier requests that are kept. */
+  readonly prefixCache: number;
+}
+
+/** Completions that are wanted. */
+export interface EngineRequest {
+  /** Token ids of the prompts. */
+  readonly prompts: readonly (readonly number[])[];
+  /** Completions of each prompt. */
+  readonly n: number;
+  /** How to select, and when to stop. With a seed, completion i of a prompt gets the seed plus i. */
+  readonly options: GenerateOptions;
+  /** Stops everything, waiting or running. */
+  readonly signal: AbortSignal;
+  /** Takes each piece of completion `index` of all; the generation goes on when it has. */
+  readonly onChunk: (index: number, chunk: TextChunk) => Promise<void> | void;
+}
+
+/** What came of a request. */
+export interface EngineResult {
+  /** The completions, those of the first prompt first. */
+  readonly choices: readonly GenerationResult[];
+  /** Prompt tokens that were cached. */
+  readonly cachedTokens: number;
+}
+
+/** See the module's description. */
+export class Engine {
+  /** The model's id in the API. */
+  readonly id: string;
+  /** The model. */
+  readonly model: Model;
+  /** Who runs and who waits. */
+  readonly gate: Gate;
+  readonly #cache: PrefixCache;
+
+  /** Takes over the model's sessions, not the model. */
+  constructor(id: string, model: Model, { maxRunning, maxQueue, prefixCache }: EngineOptions) {
+    this.id = id;
+    this.model = model;
+    this.gate = new Gate(maxRunning, maxQueue);
+    this.#cache = new PrefixCache(model, prefixCache);
+  }
+
+  /**
+   * Generates what is asked for, when its turn comes.
+   *
+   * @throws {ApiError} 503 if too many requests wait.
+   * @throws {CapacityError} If a prompt does not fit in the context.
+   */
+  async run({ prompts, n, options, signal, onChunk }: EngineRequest): Promise<EngineResult> {
+    const width = Math.min(this.gate.width, prompts.length * n);
+    const leave = await this.gate.enter(width, signal);
+    // One that fails ends the others, which would else be orphans.
+    const failing = new AbortController();
+    const ending = AbortSignal.any([signal, failing.signal]);
+    const bases: Session[] = [];
+    const choices: GenerationResult[] = [];
+    let cachedTokens = 0;
+    try {
+      for (const prompt of prompts) {
+        const { session, cached } = this.#cache.take(prompt);
+        bases.push(session);
+        cachedTokens += cached;
+        // All completions of a prompt go on from one prefill.
+        if (n > 1) await prefill(session, ending);
+      }
+      const jobs = prompts.flatMap((_, at) =>
+        Array.from({ length: n }, (_, i) => async () => {
+          const session = n === 1 ? bases[at]! : bases[at]!.fork();
+          const seed = options.seed === undefined ? {} : { seed: (options.seed + i) % Number.MAX_SAFE_INTEGER };
+          const generation = session.generate({ ...options, ...seed, signal: ending });
+          try {
+            for await (const chunk of generation) await onChunk(at * n + i, chunk);
+            choices[at * n + i] = await generation.result;
+          } finally {
+            if (n > 1) session.dispose();
+          }
+        })
+      );
+      await runAll(jobs, width, failing);
+    } finally {
+      for (const session of bases) this.#cache.give(session);
+      leave();
+    }
+    return { choices, cachedTokens };
+  }
+
+  /** Log-probabilities of a prompt's tokens, each given those before it; in its turn, as all else. */
+  async score(prompt: readonly number[], signal: AbortSignal): Promise<Float32Array> {
+    if (prompt.length < 2) return new Float32Array();
+    const leave = await this.gate.enter(1, signal);
+    try {
+      return (await this.model.score(prompt, { signal })).logprobs;
+    } finally {
+      leave();
+    }
+  }
+
+  /** Frees the caches that are kept. */
+  dispose(): void {
+    this.#cache.clear();
+  }
+}
+
+/** Feeds a session: its first new token is selected, and forgotten. */
+async function prefill(session: Session, signal: AbortSignal): Promise<void> {
+  const { length } = session;
+  await session.generate({ maxTokens: 1, signal }).result;
+  session.truncate(length);
+}
+
+/** Runs jobs, `width` of them at a time; the first that fails aborts the rest, and its error is thrown. */
+async function runAll(
+  jobs: readonly (() => Promise<void>)[],
+  width: number,
+  failing: AbortController,
+): Promise<void> {
+  const waiting = [...jobs];
+  const errors: unknown[] = [];
+  const work = async () => {
+    for (let job = waiting.shift(); job !== undefined && errors.length === 0; job = waiting.shift()) {
+      try {
+        await job();
+      } catch (error) {
+        errors.push(error);
+        failing.abort(error);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: width }, work));
+  if (errors.length > 0) throw errors[0];
+}

@@ -1,0 +1,52 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { lastLine, PG_NANO, skein, startSkein } from "./skein_process.ts";
+
+Deno.test("serve answers until SIGTERM, and lets what runs come to its end", async () => {
+  const process = startSkein(["serve", PG_NANO, "--port", "0", "--context-length", "256"]);
+  await process.stdin.close();
+  let log = "";
+  const told = Promise.withResolvers<string>();
+  const reading = (async () => {
+    for await (const text of process.stderr.pipeThrough(new TextDecoderStream())) {
+      log += text;
+      const [, url] = /listening on (http:\S+) for pg-nano-yarn-2k/.exec(log) ?? [];
+      if (url !== undefined) told.resolve(url);
+    }
+    told.reject(new Error(log));
+  })();
+  const url = await told.promise;
+  assertStringIncludes(url, "http://127.0.0.1:");
+  const { data } = await (await fetch(`${url}/v1/models`)).json();
+  assertEquals(data[0].id, "pg-nano-yarn-2k");
+  const page = await fetch(url);
+  assertStringIncludes(page.headers.get("content-type")!, "text/html");
+  await page.body?.cancel();
+  const response = await fetch(`${url}/v1/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ model: "pg-nano-yarn-2k", prompt: "The sea", max_tokens: 60, stream: true }),
+  });
+  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+  let answer = (await reader.read()).value!;
+  process.kill("SIGTERM");
+  for (let part = await reader.read(); !part.done; part = await reader.read()) answer += part.value;
+  assertStringIncludes(answer, "data: [DONE]");
+  const [{ code }, stdout] = await Promise.all([process.status, new Response(process.stdout).text(), reading]);
+  assertEquals([code, stdout], [0, ""]);
+  assert(!log.includes("The sea"), log);
+});
+
+Deno.test("serve refuses what it cannot serve", async () => {
+  for (
+    const [args, message] of [
+      [["serve"], "Expected MODEL as argument 1"],
+      [["serve", PG_NANO, `${PG_NANO}/`], 'two models by the name "pg-nano-yarn-2k"'],
+      [["serve", PG_NANO, "--port", "70000"], "a whole number from 0 to 65535"],
+      [["serve", PG_NANO, "--api-key-file", "/nowhere"], "no such file"],
+    ] as const
+  ) {
+    const finished = await skein(args);
+    assertEquals([finished.code, finished.stdout], [1, ""]);
+    assertStringIncludes(lastLine(finished), message);
+  }
+});
