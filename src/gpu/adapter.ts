@@ -39,7 +39,10 @@ export async function requestDevice(): Promise<GPUDevice> {
   let failure: unknown;
   for (const requiredFeatures of attempts) {
     try {
-      return await adapter.requestDevice({ label: "skein", requiredLimits, requiredFeatures });
+      const device = await adapter.requestDevice({ label: "skein", requiredLimits, requiredFeatures });
+      // Deno asks the adapter on first use, keeps the answer, and panics where the adapter is garbage by then.
+      void device.adapterInfo;
+      return device;
     } catch (error) {
       failure = error;
     }

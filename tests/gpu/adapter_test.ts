@@ -29,6 +29,23 @@ Deno.test("wantsEnableSubgroups() finds out by a trial, and leaves no error behi
   device.destroy();
 });
 
+Deno.test("requestDevice() gives a device that outlives its adapter", async () => {
+  const script = `
+    const { requestDevice } = await import(${
+    JSON.stringify(new URL("../../src/gpu/adapter.ts", import.meta.url).href)
+  });
+    const device = await requestDevice();
+    gc();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    gc();
+    console.log(device.adapterInfo.description.length > 0);`;
+  // A process of its own: where the adapter is asked after its end, Deno panics.
+  const { stdout } = await new Deno.Command("deno", {
+    args: ["eval", "--no-lock", "--v8-flags=--expose-gc", script],
+  }).output();
+  assertEquals(new TextDecoder().decode(stdout), "true\n");
+});
+
 Deno.test("without an adapter, Gpu.request() says which package is missing", async () => {
   const script = `
     const { Gpu } = await import(${JSON.stringify(new URL("../../src/gpu/device.ts", import.meta.url).href)});
