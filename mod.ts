@@ -45,6 +45,7 @@ export {
   GpuUnavailableError,
   ShaderError,
 } from "./src/errors.ts";
+export type { DownloadFailure } from "./src/errors.ts";
 export { blobSource } from "./src/checkpoint/source.ts";
 export { httpSource } from "./src/checkpoint/http_source.ts";
 export type { HttpSourceOptions } from "./src/checkpoint/http_source.ts";
