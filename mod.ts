@@ -57,6 +57,7 @@ export type { MemoryPlan } from "./src/model/plan.ts";
 export type { TokenLogprobs } from "./src/kernels/top_logprobs.ts";
 export type { SamplingOptions } from "./src/generate/sampling.ts";
 export type { FinishReason } from "./src/generate/generate.ts";
+export type { ContextPolicy, SinkWindow } from "./src/generate/context_policy.ts";
 export type { StopOptions } from "./src/generate/stop.ts";
 export type {
   DynamicLinearScaling,

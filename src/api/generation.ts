@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { CapacityError } from "../errors.ts";
 import { type FinishReason, generateTokens, type TokenLoop } from "../generate/generate.ts";
 import type { ResolvedSampling } from "../generate/sampling.ts";
 import { Decoding } from "../model/decoding.ts";
@@ -44,6 +45,8 @@ export interface GenerationResult {
   readonly logprobs?: readonly TokenLogprobs[];
   /** Why it ended. */
   readonly finishReason: FinishReason;
+  /** How often the context was full and tokens were forgotten; 0 unless `contextPolicy` has sinks. */
+  readonly contextSlides: number;
   /** Tokens that went in and came out. */
   readonly usage: { readonly promptTokens: number; readonly completionTokens: number };
   /** How long it took. */
@@ -152,9 +155,10 @@ export class Generation implements AsyncIterable<TextChunk> {
       while (true) {
         const step = await ids.next();
         if (step.done) {
-          finishReason = step.value;
           const rest = stream.flush();
           if (rest !== "" || held.length > 0) yield accept(rest);
+          if (step.value !== "full") finishReason = step.value;
+          else if (loop.contextPolicy === "error") throw fullContext(sequence, tokens.length, loop.maxTokens);
           break;
         }
         lastAt = performance.now();
@@ -176,6 +180,7 @@ export class Generation implements AsyncIterable<TextChunk> {
         tokens,
         ...told(0, tokens.length),
         finishReason,
+        contextSlides: decoding.slides,
         usage: { promptTokens, completionTokens: tokens.length },
         timings: {
           prefillMs,
@@ -192,4 +197,13 @@ export class Generation implements AsyncIterable<TextChunk> {
       onEnd();
     }
   }
+}
+
+function fullContext(sequence: Sequence, generated: number, maxTokens: number): CapacityError {
+  const { contextLength } = sequence.runtime;
+  const nPrompt = sequence.tokens.length - generated;
+  return new CapacityError(
+    `Cannot generate ${maxTokens} tokens after ${nPrompt}: the context length is ${contextLength}, and ${generated} were generated; lower maxTokens, load with a larger contextLength, or set contextPolicy to "stop" or to { sinks: 4 }`,
+    { requested: nPrompt + maxTokens, available: contextLength, unit: "tokens" },
+  );
 }

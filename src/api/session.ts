@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type ContextPolicy, resolveContextPolicy } from "../generate/context_policy.ts";
 import { resolveStop, type StopOptions } from "../generate/stop.ts";
 import { resolveSampling, type SamplingOptions } from "../generate/sampling.ts";
 import type { Runtime } from "../model/runtime.ts";
@@ -15,6 +16,13 @@ import { sessionBytes } from "./session_file.ts";
 
 /** Options of a generation. */
 export interface GenerateOptions extends SamplingOptions, StopOptions {
+  /**
+   * What happens where the context ends before `maxTokens`, which is 256 unless given: with a prompt of 200 tokens and a
+   * context of 256, 56 tokens come and then this. A prompt that is longer than the context is an error whatever it says.
+   *
+   * @default {"error"}
+   */
+  readonly contextPolicy?: ContextPolicy;
   /** Aborting ends the generation within one submit; its loop then throws the signal's reason. */
   readonly signal?: AbortSignal;
   /** Whether special tokens are spelled out in the text, as a parser of tool calls wants them. @default {false} */
@@ -126,8 +134,10 @@ export class Session {
 
   /**
    * Continues the session. What is yielded becomes part of it, and nothing else: not the stop token, and not what the
-   * GPU had selected when the caller stopped.
+   * GPU had selected when the caller stopped. Where `contextPolicy` has sinks and the context is full, tokens of the
+   * session are forgotten.
    *
+   * @throws {CapacityError} From the generation, where the context ends before `maxTokens` and `contextPolicy` is "error".
    * @throws {RangeError} If an option is out of range, or the session is empty.
    * @throws {TypeError} If another generation of this session is running.
    */
@@ -173,6 +183,7 @@ export class Session {
   ): Generation {
     const sampling = resolveSampling(options, this.#runtime.config.vocabSize);
     const { maxTokens, stop } = resolveStop(options);
+    const contextPolicy = resolveContextPolicy(options.contextPolicy ?? "error", this.#runtime.contextLength);
     if (prompt === undefined && this.length === 0) {
       throw new RangeError("Cannot generate from an empty prompt: give it at least one token");
     }
@@ -200,6 +211,7 @@ export class Session {
       sampling,
       loop: {
         maxTokens,
+        contextPolicy,
         stopIds: new Set(this.#runtime.stopIds),
         ...(options.signal === undefined ? {} : { signal: options.signal }),
       },

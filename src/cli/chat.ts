@@ -7,6 +7,7 @@ import type { GenerateOptions, Generation, Model, Session } from "../../mod.ts";
 import { Conversation } from "../chat/conversation.ts";
 import { runChatCommand } from "./chat_commands.ts";
 import { type Command, defineCommand, expectPositionals } from "./command.ts";
+import { slideNote } from "./context_policy.ts";
 import { generateOptions, samplingOptions } from "./generate.ts";
 import { linesOf } from "./lines.ts";
 import { modelOptions, openModel } from "./loading.ts";
@@ -48,6 +49,8 @@ export const chat: Command = defineCommand({
           said.text += text;
           terminal.write(text);
         }
+        const note = slideNote((await words.result).contextSlides, model.contextLength);
+        if (note !== undefined) terminal.note(`\n${note}`);
       } catch (error) {
         // An interrupted answer stays as it is, and the conversation goes on.
         if (!stopping.aborted) {

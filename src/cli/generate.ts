@@ -5,6 +5,7 @@
  */
 import type { GenerateOptions } from "../../mod.ts";
 import { type Command, defineCommand, expectPositionals, readTextFile } from "./command.ts";
+import { contextPolicy, slideNote } from "./context_policy.ts";
 import { given, modelOptions, openModel } from "./loading.ts";
 import { flag, integer, number, type Option, text, texts, UsageError } from "./options.ts";
 
@@ -42,6 +43,7 @@ export const samplingOptions = {
   "logit-bias": biases,
   "seed": integer("The same seed samples the same text", { min: 0, max: 2 ** 32 - 1 }),
   "stop": texts("TEXT", "Stop before this text"),
+  "context-policy": contextPolicy,
 };
 
 const options = {
@@ -71,12 +73,15 @@ export const generate: Command = defineCommand({
     });
     for await (const { text } of generation) if (!values.json) terminal.write(text);
     const result = await generation.result;
+    const note = slideNote(result.contextSlides, model.contextLength);
+    if (note !== undefined) terminal.note(note);
     if (values.json) {
       const { timings, usage } = result;
       terminal.json({
         text: result.text,
         tokens: [...result.tokens],
         finish_reason: result.finishReason,
+        context_slides: result.contextSlides,
         usage: { prompt_tokens: usage.promptTokens, completion_tokens: usage.completionTokens },
         timings: {
           load_ms: loadMs,
@@ -104,6 +109,7 @@ export function generateOptions(
 ): GenerateOptions {
   return {
     maxTokens: values["max-tokens"] ?? 256,
+    ...given("contextPolicy", values["context-policy"]),
     ...given("temperature", values.temperature),
     ...given("topK", values["top-k"]),
     ...given("topP", values["top-p"]),

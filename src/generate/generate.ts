@@ -5,6 +5,7 @@
  */
 import type { Batch } from "../model/batch.ts";
 import type { Decoding } from "../model/decoding.ts";
+import type { ResolvedContextPolicy } from "./context_policy.ts";
 
 /** Why a generation ended: a stop token or stop string, or the limit on tokens. */
 export type FinishReason = "stop" | "length";
@@ -16,6 +17,8 @@ const MOST_STEPS = 64;
 export interface TokenLoop {
   /** Most tokens to generate. */
   readonly maxTokens: number;
+  /** What to do at the end of the context. */
+  readonly contextPolicy: ResolvedContextPolicy;
   /** Ids that end the generation; they are not yielded. */
   readonly stopIds: ReadonlySet<number>;
   /** Ends the generation within one submit, by throwing its reason. */
@@ -28,32 +31,44 @@ export interface TokenLoop {
  * The next batch is submitted as soon as this one has run and before its ids are looked at, so that the GPU works
  * while the host decodes and the caller prints. What is selected past a stop is discarded.
  *
- * @returns Yields one id at a time; returns why it ended.
+ * @returns Yields one id at a time; returns why it ended, or that the context is full.
  */
-export async function* generateTokens(decoding: Decoding, loop: TokenLoop): AsyncGenerator<number, FinishReason> {
-  const { stopIds, signal } = loop;
-  const limit = Math.min(loop.maxTokens, decoding.room);
+export async function* generateTokens(
+  decoding: Decoding,
+  loop: TokenLoop,
+): AsyncGenerator<number, FinishReason | "full"> {
+  const { maxTokens, contextPolicy, stopIds, signal } = loop;
+  let limit = Math.min(maxTokens, decoding.room);
   let asked = 0;
   let next: Promise<Batch> | undefined;
   try {
-    if (limit > 0) next = decoding.begin(Math.min(limit, 256));
-    while (next !== undefined) {
-      const batch: Batch = await next;
-      next = undefined;
-      asked += batch.count;
-      const arriving = batch.tokens();
-      // Told below; without a handler now, a failure of the next submit would leave this one's unhandled.
-      arriving.catch(() => {});
-      if (asked < limit && signal?.aborted !== true) {
-        next = decoding.advance(Math.min(limit - asked, MOST_STEPS));
-        next.catch(() => {});
+    while (asked < maxTokens) {
+      let batch: Batch | undefined;
+      if (asked === 0 && limit > 0) {
+        batch = await decoding.begin(Math.min(limit, 256));
+      } else {
+        if (typeof contextPolicy === "string") return "full";
+        batch = await decoding.slide(contextPolicy);
+        limit = Math.min(maxTokens, asked + decoding.room);
       }
-      for (const id of await arriving) {
+      while (batch !== undefined) {
+        asked += batch.count;
+        const arriving = batch.tokens();
+        // Told below; without a handler now, a failure of the next submit would leave this one's unhandled.
+        arriving.catch(() => {});
+        if (asked < limit && signal?.aborted !== true) {
+          next = decoding.advance(Math.min(limit - asked, MOST_STEPS));
+          next.catch(() => {});
+        }
+        for (const id of await arriving) {
+          signal?.throwIfAborted();
+          if (stopIds.has(id)) return "stop";
+          yield id;
+        }
         signal?.throwIfAborted();
-        if (stopIds.has(id)) return "stop";
-        yield id;
+        batch = await next;
+        next = undefined;
       }
-      signal?.throwIfAborted();
     }
     return "length";
   } finally {

@@ -6,7 +6,7 @@
 
 /** Options that end a generation. */
 export interface StopOptions {
-  /** Most tokens to generate. Reaching the end of the context counts as reaching it. @default {256} */
+  /** Most tokens to generate. Where the context ends before, `contextPolicy` says what happens. @default {256} */
   readonly maxTokens?: number;
   /** Texts to stop before, at most 64. @default {[]} */
   readonly stop?: string | readonly string[];

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { CapacityError } from "../errors.ts";
 import type { Readback, ReadRequest } from "../gpu/readback.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import { byteLengthOf, type Tensor } from "../gpu/tensor.ts";
@@ -54,9 +55,10 @@ export class Decoding {
   /** The token to feed next: (1) u32. */
   readonly #token: Tensor;
   /** What has been fed and selected, as far as the host knows it. */
-  readonly #known: number[];
+  #known: number[];
   #selected = 0;
   #prefilledAt = 0;
+  #slides = 0;
   #latest: Batch | undefined;
   #hasEnded = false;
 
@@ -84,7 +86,12 @@ export class Decoding {
 
   /** Tokens that can still be selected. */
   get room(): number {
-    return this.sequence.room;
+    return this.sequence.runtime.contextLength - this.#known.length;
+  }
+
+  /** How often tokens were forgotten to make room. */
+  get slides(): number {
+    return this.#slides;
   }
 
   /** When the prompt was processed, by `performance.now`. */
@@ -134,6 +141,30 @@ export class Decoding {
     let steps = 0;
     while (steps < most && regimeOf(nFed + steps + 1) === regime) steps++;
     return await (steps > 0 ? runtime.scheduler.advance(this, steps) : this.#feedAgain());
+  }
+
+  /**
+   * Forgets the tokens between the first `sinks` and the last `window`, feeds the latter again where they now stand, and
+   * selects the next. Tokens that the sequence has not accepted yet are kept even where the window has no room for them.
+   *
+   * @throws {CapacityError} If those fill the context.
+   */
+  async slide({ sinks, window }: { readonly sinks: number; readonly window: number }): Promise<Batch> {
+    const { sequence } = this;
+    const { contextLength } = sequence.runtime;
+    await this.#latest?.tokens();
+    const held = this.#known.slice(sequence.tokens.length);
+    const recent = Math.max(window, held.length);
+    if (sinks + recent >= contextLength) {
+      throw new CapacityError(
+        `Cannot make room in the context: ${held.length} tokens may be the begin of a stop string and the context length is ${contextLength}; use shorter stop strings`,
+        { requested: sinks + recent + 1, available: contextLength, unit: "tokens" },
+      );
+    }
+    sequence.slide(sinks, recent - held.length);
+    this.#known = [...sequence.tokens, ...held];
+    this.#slides++;
+    return await (this.#latest === undefined ? this.begin(0) : this.#feedAgain());
   }
 
   /** Makes room for the keys and values of `steps` more tokens; true where that replaced the cache's tensors. */

@@ -110,6 +110,12 @@ export class Sequence {
     this.nFed = Math.min(this.nFed, length);
   }
 
+  /** Forgets the tokens between the first `sinks` and the last `recent`; the latter are fed again where they now stand. */
+  slide(sinks: number, recent: number): void {
+    this.#tokens.splice(sinks, this.#tokens.length - sinks - recent);
+    this.nFed = Math.min(this.nFed, sinks);
+  }
+
   /** A sequence of its own with the same tokens and cache. */
   fork(): Sequence {
     const copy = new Sequence(this.runtime);

@@ -108,6 +108,7 @@ function nothing(nChoices: number): EngineResult {
     text: "",
     tokens: [],
     finishReason: "length",
+    contextSlides: 0,
     usage: { promptTokens: 0, completionTokens: 0 },
     timings,
   } as const;

@@ -123,7 +123,7 @@ export class Engine {
 /** Feeds a session: its first new token is selected, and forgotten. */
 async function prefill(session: Session, signal: AbortSignal): Promise<void> {
   const { length } = session;
-  await session.generate({ maxTokens: 1, signal }).result;
+  await session.generate({ maxTokens: 1, contextPolicy: "stop", signal }).result;
   session.truncate(length);
 }
 

@@ -78,6 +78,8 @@ export function sharedRequest(fields: Fields, maxTokens: readonly string[], fewe
     options: {
       temperature: temperature < LOWEST_TEMPERATURE ? 0 : temperature,
       stop,
+      // The API answers with what fits and says so by finish_reason.
+      contextPolicy: "stop",
       ...given("maxTokens", limits.find((limit) => limit !== undefined)),
       // Zero leaves the likeliest token alone, and so does the smallest share.
       ...given("topP", topP === 0 ? Number.EPSILON : topP),

@@ -77,11 +77,8 @@ Deno.test("two generations of one model at once give what each gives alone", asy
   assertEquals(together, alone);
 });
 
-Deno.test("a generation ends with the context, and a prompt that does not fit is refused with both numbers", async () => {
+Deno.test("a prompt that does not fit is refused with both numbers", async () => {
   using model = await open(16);
-  const ids = model.tokenizer.encode(PROMPT).slice(0, 12);
-  const { tokens, finishReason } = await model.generate(ids, { maxTokens: 100 }).result;
-  assertEquals([tokens.length, finishReason], [16 - ids.length, "length"]);
   const error = assertThrows(() => model.generate(Array(17).fill(5)), CapacityError, "17 tokens");
   assertEquals([error.requested, error.available], [17, 16]);
 });

@@ -85,6 +85,7 @@ const REFUSED: readonly (readonly [string, readonly string[], string])[] = [
   ],
   ["no tokens", [...PROMPT, "--max-tokens", "0"], 'Cannot use --max-tokens "0": expected a whole number from 1'],
   ["huge counts", [...PROMPT, "--max-tokens", "1e400"], 'Cannot use --max-tokens "1e400"'],
+  ["a context policy that is none", [...PROMPT, "--context-policy", "sink"], 'Cannot use --context-policy "sink"'],
   ["a context of no tokens", [...PROMPT, "--context-length", "0"], 'Cannot use --context-length "0"'],
   [
     "a probability over 1",
@@ -122,6 +123,25 @@ Deno.test("generate refuses a prompt longer than the context, with both numbers"
   assertEquals([finished.code, finished.stdout], [1, ""]);
   const numbers = lastLine(finished).match(/\d+/g)!.map(Number);
   assert(numbers.includes(16) && numbers.some((number) => number > 50), lastLine(finished));
+});
+
+Deno.test("generate makes room in a full context where --context-policy says so, and tells how often", async () => {
+  const args = ["generate", PG_NANO, ...PROMPT, "--context-length", "24", "--max-tokens", "30"];
+  const slid = await skein([...args, "--context-policy", "sink:4:8", "--json"]);
+  assertEquals(slid.code, 0, slid.stderr);
+  const { tokens, context_slides } = JSON.parse(slid.stdout);
+  assertEquals(tokens.length, 30);
+  assert(context_slides > 0);
+  assertStringIncludes(
+    slid.stderr,
+    `the context of 24 tokens was full ${context_slides === 1 ? "once" : `${context_slides} times`}`,
+  );
+  const stopped = await skein([...args, "--context-policy", "stop", "--json"]);
+  assertEquals([JSON.parse(stopped.stdout).finish_reason, JSON.parse(stopped.stdout).context_slides], ["length", 0]);
+  assert(JSON.parse(stopped.stdout).tokens.length < 24);
+  const failed = await skein([...args, "--json"]);
+  assertEquals([failed.code, failed.stdout], [1, ""]);
+  assertStringIncludes(lastLine(failed), "the context length is 24");
 });
 
 Deno.test("generate refuses a model over --memory-limit, with the plan's numbers", async () => {

@@ -10,7 +10,8 @@ class Counting {
   inFlight = 0;
   mostInFlight = 0;
   #next = 1;
-  readonly room: number;
+  room: number;
+  readonly slid: { sinks: number; window: number }[] = [];
 
   constructor(room: number = 1000) {
     this.room = room;
@@ -22,6 +23,13 @@ class Counting {
 
   advance(count: number): Promise<Batch> {
     return Promise.resolve(this.#batch(count));
+  }
+
+  slide(kept: { sinks: number; window: number }): Promise<Batch> {
+    assertEquals(this.inFlight, 0);
+    this.slid.push(kept);
+    this.room = 4;
+    return Promise.resolve(this.#batch(1));
   }
 
   end(): void {
@@ -47,7 +55,7 @@ class Counting {
 }
 
 function run(counting: Counting, loop: Partial<TokenLoop>) {
-  const defaults = { maxTokens: 10, stopIds: new Set<number>() };
+  const defaults = { maxTokens: 10, contextPolicy: "error", stopIds: new Set<number>() } as const;
   return generateTokens(counting as unknown as Decoding, { ...defaults, ...loop });
 }
 
@@ -82,9 +90,20 @@ Deno.test("generateTokens() stops before a stop id and discards what was selecte
   assertEquals([counting.ended, counting.inFlight], [1, 0]);
 });
 
-Deno.test("generateTokens() ends with the context as with maxTokens", async () => {
-  assertEquals(await drain(run(new Counting(3), { maxTokens: 100 })), [[1, 2, 3], "length"]);
-  assertEquals(await drain(run(new Counting(0), { maxTokens: 100 })), [[], "length"]);
+Deno.test("generateTokens() tells that the context is full, unless maxTokens or a stop id comes no later", async () => {
+  assertEquals(await drain(run(new Counting(3), { maxTokens: 100 })), [[1, 2, 3], "full"]);
+  assertEquals(await drain(run(new Counting(0), { maxTokens: 100, contextPolicy: "stop" })), [[], "full"]);
+  assertEquals(await drain(run(new Counting(3), { maxTokens: 3 })), [[1, 2, 3], "length"]);
+  assertEquals(await drain(run(new Counting(3), { stopIds: new Set([3]) })), [[1, 2], "stop"]);
+});
+
+Deno.test("generateTokens() makes room where the policy has sinks, once all that was selected is yielded", async () => {
+  const kept = { sinks: 1, window: 4 };
+  const counting = new Counting(9);
+  const [ids, reason] = await drain(run(counting, { maxTokens: 15, contextPolicy: kept }));
+  assertEquals([ids, reason], [Array.from({ length: 15 }, (_, i) => i + 1), "length"]);
+  // Room for 9, then for 4, then for 2 of 4.
+  assertEquals(counting.slid, [kept, kept]);
 });
 
 Deno.test("generateTokens() throws an abort's reason and submits nothing after it", async () => {
