@@ -3,11 +3,13 @@
  * module of it.
  *
  * @example Load what somebody picked with `<input type="file" multiple>`
- * ```ts ignore
- * import { loadModel } from "./skein.js";
+ * ```html
+ * <script type="module">
+ *   import { loadModel } from "./skein.js";
  *
- * using model = await loadModel(input.files); // or "HuggingFaceTB/SmolLM2-135M-Instruct"
- * for await (const { text } of model.generate("Once upon a time")) output.append(text);
+ *   const model = await loadModel("HuggingFaceTB/SmolLM2-135M-Instruct"); // or the files of an <input>
+ *   for await (const { text } of model.generate("Once upon a time")) document.body.append(text);
+ * </script>
  * ```
  *
  * @module
@@ -49,6 +51,7 @@ export type { MemoryPlan } from "../model/plan.ts";
 export type { TokenLogprobs } from "../kernels/top_logprobs.ts";
 export type { SamplingOptions } from "../generate/sampling.ts";
 export type { FinishReason } from "../generate/generate.ts";
+export type { ContextPolicy, SinkWindow } from "../generate/context_policy.ts";
 export type { StopOptions } from "../generate/stop.ts";
 export type {
   DynamicLinearScaling,
