@@ -90,9 +90,8 @@ export class Layer {
     return 4 * this.#heads.nHeads * this.#heads.headDim * pairs;
   }
 
-  /** A recording of attention `times` times. */
-  attention(times: number = 1): Recorder {
-    const recorder = this.#gpu.record();
+  /** A recording of attention `times` times, added to another where there is one. */
+  attention(times: number = 1, recorder: Recorder = this.#gpu.record()): Recorder {
     const { q, k, v, state, partials, out } = this.#tensors;
     const capacity = this.#position + this.#nTokens;
     for (let i = 0; i < times; i++) {
