@@ -82,6 +82,15 @@ async function serve(folder: URL, request: Request): Promise<Response> {
   const name = pathname === "/" ? "index.html" : pathname.slice(1);
   const bytes = await Deno.readFile(new URL(name, folder)).catch(() => undefined);
   if (bytes === undefined) return new Response(null, { status: 404 });
-  const headers = { "content-type": MIME_TYPES[name.split(".").at(-1)!] ?? "application/octet-stream" };
-  return new Response(bytes, { headers: { ...headers, "content-length": String(bytes.length) } });
+  const headers = {
+    "accept-ranges": "bytes",
+    "content-type": MIME_TYPES[name.split(".").at(-1)!] ?? "application/octet-stream",
+    "etag": `"${bytes.length}"`,
+  };
+  const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.get("range") ?? "");
+  if (range === null) return new Response(bytes, { headers });
+  const [begin, last] = [Number(range[1]), range[2] === "" ? bytes.length - 1 : Number(range[2])];
+  const part = bytes.subarray(begin, last + 1);
+  const contentRange = `bytes ${begin}-${begin + part.length - 1}/${bytes.length}`;
+  return new Response(part, { status: 206, headers: { ...headers, "content-range": contentRange } });
 }

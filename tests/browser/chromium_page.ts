@@ -5,11 +5,14 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import type { Page } from "npm:playwright-core@1.65.1";
+import { Buffer } from "node:buffer";
 import { loadModel } from "../../mod.ts";
 import { openSite } from "./chromium.ts";
 
 const DIST = new URL("../../dist/browser/", import.meta.url);
 const MODEL = new URL("../testdata/pg-nano-yarn-2k", import.meta.url).pathname;
+
+const TEMPLATE = "{{ bos_token }}{% for message in messages %}{{ message.content }} {% endfor %}";
 
 /** Where screenshots go, if anywhere. */
 const SCREENSHOTS = Deno.args[0];
@@ -116,9 +119,40 @@ Deno.test("the page writes what Deno writes, and measures", async (t) => {
     await screenshot(page, "measure");
   });
 
+  await t.step("a model with a template answers, from files that were picked", async () => {
+    const config = JSON.parse(await Deno.readTextFile(`${MODEL}/tokenizer_config.json`));
+    const names = ["config.json", "tokenizer.json", "model.safetensors"];
+    const files = await Promise.all(names.map(async (name) => ({
+      name,
+      mimeType: "application/octet-stream",
+      buffer: Buffer.from(await Deno.readFile(`${MODEL}/${name}`)),
+    })));
+    const withTemplate = JSON.stringify({ ...config, chat_template: TEMPLATE });
+    files.push({ name: "tokenizer_config.json", mimeType: "application/json", buffer: Buffer.from(withTemplate) });
+    await page.click("#change");
+    await page.check("#from-files");
+    await page.setInputFiles("#files", files);
+    await load(page);
+    assertEquals(await page.getAttribute(":focus", "id"), "message");
+    await page.click("#sampling summary");
+    await page.fill("#max-tokens", "8");
+    await page.click("#sampling summary");
+    await page.fill("#message", "Where was the man?");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("#messages .assistant:not(:empty)", PATIENCE);
+    await hasText(page, "#send", /^Send$/);
+    assertEquals(await page.textContent("#messages .user"), "Where was the man?");
+    assertEquals(await page.textContent("#work-error"), "");
+    await screenshot(page, "chat");
+    await page.click("#edit-last");
+    assertEquals(await page.inputValue("#message"), "Where was the man?");
+    assertEquals(await page.locator("#messages li").count(), 0);
+  });
+
   await t.step("wrong choices are told in a sentence", async () => {
     await page.click("#change");
     await page.check("#from-files");
+    await page.setInputFiles("#files", []);
     await page.click("#load");
     await hasText(page, "#load-error", /./);
     assertEquals(await page.textContent("#load-error"), "Choose the files of a model first.");
@@ -137,4 +171,20 @@ Deno.test("a browser without WebGPU is told which ones have it", async () => {
   await hasText(page, "#load-error", /./);
   assert((await page.textContent("#load-error"))!.includes("Chrome and Edge"));
   assertEquals(await page.isDisabled("#load"), true);
+});
+
+Deno.test("a page reads a model by ranges from an address, straight to the GPU", async () => {
+  await using site = await openSite(DIST);
+  // What a test puts into a page is code that the page's own policy forbids.
+  const page = await site.newPage({ bypassCSP: true });
+  await page.goto(site.url);
+  const statuses: number[] = [];
+  page.on("response", (response) => response.url().endsWith(".safetensors") && statuses.push(response.status()));
+  const tokens = await page.evaluate<number[]>(`import("/skein.js").then(async ({ loadModel }) => {
+    const model = await loadModel(new URL("model/", location.href).href, { contextLength: 256 });
+    return [...(await model.generate("The man was riding", { maxTokens: 8 }).result).tokens];
+  })`);
+  using model = await loadModel(MODEL, { contextLength: 256 });
+  assertEquals(tokens, [...(await model.generate("The man was riding", { maxTokens: 8 }).result).tokens]);
+  assert(statuses.includes(206) && !statuses.includes(200), `Statuses were ${statuses}`);
 });
