@@ -4,7 +4,7 @@
  * @module
  */
 import { DownloadError, FormatError } from "../errors.ts";
-import { HttpStatusError, openRange, publicUrl } from "./byte_range.ts";
+import { HttpStatusError, openRange, publicUrl, type RangeAnswer } from "./byte_range.ts";
 import { CONFIG_FILE, shardsOf, SMALL_FILES, WEIGHT_FORMS, weightMapOf } from "./checkpoint_files.ts";
 import { PATIENT, type RetryPolicy, TransientError, withRetries } from "./retry.ts";
 import { missing, type ModelSource, readFile, truncated } from "./source.ts";
@@ -32,7 +32,14 @@ const MOST_REQUESTS = 4;
 const SMALLEST_PART = 2 ** 20;
 
 /**
- * A source of the files below an address. The server has to honour ranges, and no file may change while it is read.
+ * Largest file that is taken whole, and held, from a server that ignores ranges. Such servers are simple ones, and those
+ * that compress small texts on the way.
+ */
+const LARGEST_HELD = 2 ** 25;
+
+/**
+ * A source of the files below an address. The server has to honour ranges of files over 32 MiB, and no file may change
+ * while it is read.
  *
  * @param url A folder with a checkpoint in Hugging Face's form, such as
  * `https://huggingface.co/ORG/NAME/resolve/main/`, or a `.gguf` file.
@@ -54,6 +61,8 @@ interface RemoteFile {
   readonly validator: string | undefined;
   /** Where the last answer came from, which saves the redirect. */
   url: string;
+  /** Its content, where the server sends it only whole. */
+  readonly held?: Uint8Array;
 }
 
 class HttpSource implements ModelSource {
@@ -97,6 +106,10 @@ class HttpSource implements ModelSource {
     const remote = await this.#file(file);
     if (end > remote.size) throw truncated(file, remote.size, end);
     const bytes = into?.subarray(0, end - begin) ?? new Uint8Array(end - begin);
+    if (remote.held !== undefined) {
+      bytes.set(remote.held.subarray(begin, end));
+      return bytes;
+    }
     const parts = Math.max(1, Math.min(MOST_REQUESTS, Math.floor(bytes.length / SMALLEST_PART)));
     const step = Math.ceil(bytes.length / parts);
     const stop = new AbortController();
@@ -149,7 +162,7 @@ class HttpSource implements ModelSource {
       return await this.#request(this.#address(file), range, signal);
     });
     remote.url = answer.url;
-    if (answer.isWhole && !(range.begin === 0 && answer.total === remote.size && range.end === remote.size)) {
+    if (answer.isWhole) {
       await answer.close();
       throw this.#ignoresRanges(file);
     }
@@ -187,10 +200,27 @@ class HttpSource implements ModelSource {
       if (error.code === "NotFound") throw missing(file, this.name, { cause: error });
       throw this.#explain(error);
     }
+    if (answer.isWhole) return await this.#hold(file, answer);
     await answer.close();
-    if (answer.isWhole) throw this.#ignoresRanges(file);
     const size = answer.total ?? await this.#sizeByHead(file);
     return { size, validator: answer.validator, url: answer.url };
+  }
+
+  /** Takes all of a small file from a server that ignores ranges. */
+  async #hold(file: string, { body, close, total, validator, url }: RangeAnswer): Promise<RemoteFile> {
+    const pieces: Uint8Array<ArrayBuffer>[] = [];
+    let size = 0;
+    if ((total ?? 0) <= LARGEST_HELD) {
+      for await (const piece of body) {
+        size += piece.length;
+        if (size > LARGEST_HELD) break;
+        pieces.push(piece.slice());
+      }
+    }
+    await close();
+    if (Math.max(size, total ?? 0) > LARGEST_HELD) throw this.#ignoresRanges(file);
+    if (size !== (total ?? size)) throw new TransientError(`${this.#where(file)} ends after ${size} of ${total} bytes`);
+    return { size, validator, url, held: new Uint8Array(await new Blob(pieces).arrayBuffer()) };
   }
 
   /** For a browser that is not shown the header which tells the size. */

@@ -82,13 +82,25 @@ Deno.test("httpSource() reads on where connections break", async () => {
   });
 });
 
-Deno.test("httpSource() refuses a server that ignores ranges, before it reads anything", async () => {
-  await served({ ignoresRange: true }, async (_, folder) => {
+Deno.test("httpSource() takes small files whole from a server that ignores ranges, and refuses large ones", async () => {
+  const files = tinyFiles();
+  files.set("large.bin", contentOf(34_000_000, 9));
+  await served({ ignoresRange: true }, async (hub, folder) => {
     const source = open(folder);
-    const error = await assertRejects(() => source.list(), DownloadError, "where a range of it is asked for");
+    assertEquals((await source.list()).length, SMALL.length + SHARDS.length + 1);
+    assertEquals(await source.read(WEIGHTS, 1000, 2000), hub.files.get(WEIGHTS)!.slice(1000, 2000));
+    assertEquals(await source.read(WEIGHTS, 0, 300_000, new Uint8Array(400_000)), hub.files.get(WEIGHTS)!);
+    assertEquals(hub.log.filter((line) => line.includes(WEIGHTS)).length, 1);
+    const error = await assertRejects(
+      () => source.size("large.bin"),
+      DownloadError,
+      "where a range of it is asked for",
+    );
     assertEquals(error.code, "Protocol");
+    hub.faults = { ignoresRange: true, headers: (_, headers) => headers.delete("content-length") };
+    await assertRejects(() => source.size("large.bin"), DownloadError, "where a range of it is asked for");
     source.close();
-  });
+  }, files);
 });
 
 Deno.test("httpSource() notices that a file changed while it was read", async () => {

@@ -1,5 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { DownloadError, FormatError } from "../../src/errors.ts";
+import { Pcg32 } from "../../src/eval/pcg32.ts";
+import { removeFromCache } from "../../src/hub/cache_listing.ts";
 import type { HubEnvironment } from "../../src/hub/hub_environment.ts";
 import { parseModelId } from "../../src/hub/model_id.ts";
 import { type PulledModel, pullModel, type PullOptions } from "../../src/hub/pull.ts";
@@ -245,6 +247,52 @@ Deno.test("pullModel() gives up a server that sends nothing", async () => {
   await scene({ pieceMs: 400 }, async ({ pull }) => {
     const retry = { attempts: 1, firstDelayMs: 1, stallMs: 100 };
     await assertRejects(() => pull("org/tiny", { retry }), DownloadError, "sends nothing for 0.1 s");
+  });
+});
+
+Deno.test("pullModel() under random faults ends whole or with an error, and goes on to the right bytes", async () => {
+  const random = new Pcg32(11);
+  const chance = (percent: number) => random.integer(0, 99) < percent;
+  const answers = [500, 429, 403, 404].map((status) => () => new Response("no", { status }));
+  const faults: HubFaults = {
+    redirects: true,
+    pieceMs: 0,
+    answer: () => chance(8) ? answers[random.integer(0, 3)]!() : undefined,
+    dropAfter: ({ begin, end }) => chance(20) ? random.integer(0, end - begin) : undefined,
+    content: (_, own) => chance(1) ? own.map((byte) => byte ^ 1) : own,
+    headers: (_, headers) => chance(3) && headers.delete("content-range"),
+  };
+  await scene(faults, async ({ hub, cache, pull }) => {
+    let whole = 0;
+    for (let round = 0; round < 40 && whole < 3; round++) {
+      const pulled = await pull().catch((error) => error);
+      await assertNoPartialBlob(hub, cache);
+      if (pulled instanceof Error) {
+        assert(pulled instanceof DownloadError, String(pulled));
+        continue;
+      }
+      await assertWhole(hub, pulled);
+      whole++;
+      await Deno.remove(`${cache}/${FOLDER}`, { recursive: true });
+    }
+    assertEquals(whole, 3);
+  });
+});
+
+Deno.test("pullModel() names files twice where it may not make links", async () => {
+  await scene({}, async ({ hub, cache }) => {
+    const child = new URL("./killed_pull.ts", import.meta.url).pathname;
+    const scope = [`--allow-read=${cache}`, `--allow-write=${cache}`, "--allow-net=127.0.0.1"];
+    const { success } = await new Deno.Command("deno", {
+      args: ["run", "-q", "--no-check", "--no-prompt", ...scope, child, hub.endpoint, cache],
+      stdout: "null",
+    }).output();
+    assert(success);
+    const path = `${cache}/${FOLDER}/snapshots/${hub.commit}`;
+    await assertWhole(hub, { path, commit: hub.commit, isNew: true });
+    assert((await Deno.lstat(`${path}/${WEIGHTS}`)).isFile);
+    const bytes = blobs(cache).reduce((sum, name) => sum + Deno.statSync(`${cache}/${FOLDER}/blobs/${name}`).size, 0);
+    assertEquals(await removeFromCache(cache, parseModelId("org/tiny")!, true), bytes + 40);
   });
 });
 
