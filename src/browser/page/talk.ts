@@ -40,7 +40,9 @@ export function setUpTalk(writer: () => Writer | undefined): { readonly forget: 
     const item = show("assistant", "");
     item.setAttribute("aria-busy", "true");
     try {
-      await current.answer([...messages], (text) => item.append(text), signal);
+      // A template leaves the space before the first word to the model.
+      const onText = (text: string) => item.append(item.textContent === "" ? text.trimStart() : text);
+      await current.answer([...messages], onText, signal);
     } finally {
       // What has come of an answer that was stopped stays, and the conversation goes on from it.
       messages.push({ role: "assistant", content: item.textContent });
