@@ -1,9 +1,12 @@
 // Matrix times one vector, for GPUs: LANES lanes walk along ROWS rows together, with x in workgroup memory.
 //
-//   out[out_begin + o] (+)= sum_k W[o][k] x[x_begin + k] + bias[bias_begin + o]
+//   y[o] = sum_k W[o][k] x[x_begin + k] + bias[bias_begin + o]
+//   out[out_begin + o] (+)= y[o];   with PER_OUTPUT 2 silu(y[o]) * y[rows / 2 + o], W being gate rows, then up rows
+//
+// With NORM, x is normalised on its way: gain[k] x[k] / sqrt(mean_k(x[k]^2) + eps) takes its place.
 //
 // Grid: ceil(rows / (128 / LANES * ROWS)) workgroups of 128 invocations.
-// Prelude: LANES (8, 16 or 32), ROWS (at most LANES), LOADS and QUADS (see the format), SUBGROUP_LANES (lanes that
+// Prelude: LANES (8, 16 or 32), ROWS (at most LANES), PER_OUTPUT (rows that make an output: 1 or 2), NORM, LOADS and QUADS (see the format), SUBGROUP_LANES (lanes that
 // add_lanes sums: at most LANES; 1 without subgroups).
 // Joined after a file of formats/ and one of shared/add_lanes_*. Lanes of a subgroup must be neighbours in the
 // workgroup, as they are on every adapter known.
@@ -21,12 +24,14 @@ struct Params {
   bias_begin: u32,  // index of row 0 in bias
   has_bias: u32,
   add: u32,  // whether to add to out
+  eps: f32,
 }
 
 @group(0) @binding(2) var<storage, read> x: array<vec4f>;  // (columns)
 @group(0) @binding(3) var<storage, read> bias: array<f32>;  // (rows) if has_bias
-@group(0) @binding(4) var<storage, read_write> out: array<f32>;  // (rows)
-@group(0) @binding(5) var<uniform> params: Params;
+@group(0) @binding(4) var<storage, read> gain: array<vec4f>;  // (columns) with NORM
+@group(0) @binding(5) var<storage, read_write> out: array<f32>;  // (rows / PER_OUTPUT)
+@group(0) @binding(6) var<uniform> params: Params;
 
 const CHUNK4 = 512u;  // vec4s of x at a time
 const SLOTS = 128u / LANES;  // row tiles in a workgroup
@@ -34,12 +39,23 @@ const PARTIALS = LANES / SUBGROUP_LANES;  // sums of a row that are left after a
 
 var<workgroup> chunk: array<vec4f, CHUNK4 / 8u * 9u>;  // 8 vec4 of x and a gap, in turn
 var<workgroup> partial: array<f32, SLOTS * ROWS * PARTIALS>;  // (slots, ROWS, PARTIALS)
+var<workgroup> squares: array<f32, 128>;  // of the x that each invocation loaded; in the end 8 sums of them
 
-fn finish(o: u32, sum: f32) {
-  if (o < params.rows) {
-    var value = sum;
-    if (params.has_bias != 0u) {
-      value += bias[params.bias_begin + o];
+fn biased(sum: f32, row: u32) -> f32 {
+  if (params.has_bias != 0u) {
+    return sum + bias[params.bias_begin + row];
+  }
+  return sum;
+}
+
+// Output o, from the sum of its row and, with PER_OUTPUT 2, that of its up row.
+fn finish(o: u32, sum: f32, up: f32) {
+  let outputs = params.rows / PER_OUTPUT;
+  if (o < outputs) {
+    let scale = norm_scale();
+    var value = biased(sum * scale, o);
+    if (PER_OUTPUT == 2u) {
+      value = silu(value) * biased(up * scale, outputs + o);
     }
     if (params.add != 0u) {
       value += out[params.out_begin + o];
@@ -48,11 +64,24 @@ fn finish(o: u32, sum: f32) {
   }
 }
 
+// 1 / rms(x) with NORM, once `squares` holds 8 sums.
+fn norm_scale() -> f32 {
+  if (!NORM) {
+    return 1.0;
+  }
+  var sum = 0.0;
+  for (var i = 0; i < 8; i++) { // @unroll
+    sum += squares[i];
+  }
+  return 1.0 / sqrt(sum / f32(4u * params.columns4) + params.eps);
+}
+
 @compute @workgroup_size(128)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) index: u32) {
   let slot = index / LANES;
   let lane = index % LANES;
-  let first = (workgroup.x * SLOTS + slot) * ROWS;
+  let outputs = params.rows / PER_OUTPUT;
+  let first = (workgroup.x * SLOTS + slot) * (ROWS / PER_OUTPUT);
   let row_loads = params.groups * LOADS;
   var row: array<u32, ROWS>;
   var total: array<f32, ROWS>;
@@ -61,16 +90,22 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   // Past the end of a row, its last load is multiplied by x = 0.
   var at = min(lane, row_loads - 1u);
   for (var r = 0; r < ROWS; r++) { // @unroll
-    row[r] = min(first + r, params.rows - 1u);
+    row[r] = min(first + r / PER_OUTPUT, outputs - 1u) + r % PER_OUTPUT * outputs;
     ahead[r] = weight[row[r] * row_loads + at];
     ahead_scale[r] = scale_pair(row[r], at / LOADS / 2u, params.groups);
   }
+  var square = 0.0;
   for (var chunk_begin = 0u; chunk_begin < params.columns4; chunk_begin += CHUNK4) {
     workgroupBarrier();
     for (var i = index; i < CHUNK4; i += 128u) {
       let k4 = chunk_begin + i;
-      let value = x[params.x_begin4 + min(k4, params.columns4 - 1u)];
-      chunk[i + (i >> 3u)] = select(vec4f(), value, k4 < params.columns4);
+      let last = params.columns4 - 1u;
+      var value = select(vec4f(), x[params.x_begin4 + min(k4, last)], k4 <= last);
+      if (NORM) {
+        square += dot(value, value);
+        value *= gain[min(k4, last)];
+      }
+      chunk[i + (i >> 3u)] = value;
     }
     workgroupBarrier();
     let chunk_loads = min(CHUNK4, params.columns4 - chunk_begin);
@@ -111,10 +146,21 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   for (var r = 0; r < ROWS; r++) { // @unroll
     total[r] = add_lanes(total[r]);
   }
+  if (NORM) {
+    squares[index] = square;
+    workgroupBarrier();
+    if (index < 8u) {
+      for (var i = 1u; i < 16u; i++) {
+        square += squares[index + 8u * i];
+      }
+      squares[index] = square;
+    }
+    workgroupBarrier();
+  }
   if (PARTIALS == 1u) {
-    for (var r = 0; r < ROWS; r++) { // @unroll
+    for (var r = 0; r < ROWS; r += PER_OUTPUT) { // @unroll
       if (lane == r) {
-        finish(first + r, total[r]);
+        finish(first + r / PER_OUTPUT, total[r], total[r + PER_OUTPUT - 1u]);
       }
     }
   } else {
@@ -124,12 +170,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
       }
     }
     workgroupBarrier();
-    if (index < SLOTS * ROWS) {
-      var sum = 0.0;
-      for (var i = 0u; i < PARTIALS; i++) {
-        sum += partial[index * PARTIALS + i];
+    if (index < SLOTS * ROWS / PER_OUTPUT) {
+      var sum: array<f32, PER_OUTPUT>;
+      for (var i = 0; i < PER_OUTPUT; i++) { // @unroll
+        for (var j = 0u; j < PARTIALS; j++) {
+          sum[i] += partial[(index * PER_OUTPUT + i) * PARTIALS + j];
+        }
       }
-      finish(workgroup.x * SLOTS * ROWS + index, sum);
+      finish(workgroup.x * SLOTS * ROWS / PER_OUTPUT + index, sum[0], sum[PER_OUTPUT - 1u]);
     }
   }
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { GROUP_WORDS, type WeightFormat } from "../gpu/matrix.ts";
+import { GROUP_WORDS, WEIGHT_FORMATS, type WeightFormat } from "../gpu/matrix.ts";
 import * as wgsl from "../../wgsl/mod.ts";
 
 const SOURCES: Readonly<Record<WeightFormat, string>> = {
@@ -24,4 +24,9 @@ export function formatSource(format: WeightFormat): string {
 export function formatConstants(format: WeightFormat): { LOADS: number; QUADS: number } {
   const loads = GROUP_WORDS[format] / 4;
   return { LOADS: loads, QUADS: 8 / loads };
+}
+
+/** One kernel for each storage format. */
+export function formatFamily<K>(make: (format: WeightFormat) => K): Readonly<Record<WeightFormat, K>> {
+  return Object.fromEntries(WEIGHT_FORMATS.map((format) => [format, make(format)])) as Record<WeightFormat, K>;
 }

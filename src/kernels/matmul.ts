@@ -4,14 +4,15 @@
  * @module
  */
 import { defineKernel, type Kernel } from "../gpu/kernel.ts";
-import { GROUP, type Matrix, WEIGHT_FORMATS, type WeightFormat } from "../gpu/matrix.ts";
+import { GROUP, type Matrix } from "../gpu/matrix.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import * as wgsl from "../../wgsl/mod.ts";
-import { formatConstants, formatSource } from "./formats.ts";
+import { formatConstants, formatFamily, formatSource } from "./formats.ts";
+import { hasMatvec, hasSubgroups, matvec } from "./matvec.ts";
 
 type Bindings = "weight" | "scales" | "x" | "bias" | "out";
-type VectorParams =
+type Params =
   | "rows"
   | "groups"
   | "columns4"
@@ -19,11 +20,12 @@ type VectorParams =
   | "out_begin"
   | "bias_begin"
   | "has_bias"
-  | "add";
-type MatrixParams = VectorParams | "n_rows" | "out_stride";
+  | "add"
+  | "n_rows"
+  | "out_stride";
 
 const BINDINGS = { weight: "read", scales: "read", x: "read", bias: "read", out: "read_write" } as const;
-const VECTOR_PARAMS = {
+const PARAMS = {
   rows: "u32",
   groups: "u32",
   columns4: "u32",
@@ -32,90 +34,46 @@ const VECTOR_PARAMS = {
   bias_begin: "u32",
   has_bias: "u32",
   add: "u32",
+  n_rows: "u32",
+  out_stride: "u32",
 } as const;
-const MATRIX_PARAMS = { ...VECTOR_PARAMS, n_rows: "u32", out_stride: "u32" } as const;
 
-/** One kernel for each storage format. */
-function family<K>(make: (format: WeightFormat) => K): Readonly<Record<WeightFormat, K>> {
-  return Object.fromEntries(WEIGHT_FORMATS.map((format) => [format, make(format)])) as Record<WeightFormat, K>;
-}
-
-const matvecDirect = family((
-  format,
-): Kernel<Bindings, VectorParams, "LOADS" | "QUADS" | "TAIL" | "ODD" | "ROWS" | "TOUCHES"> =>
-  defineKernel({
-    name: `matvec_direct.${format}`,
-    source: [formatSource(format), wgsl.matvec_direct],
-    constants: ["LOADS", "QUADS", "TAIL", "ODD", "ROWS", "TOUCHES"],
-    bindings: BINDINGS,
-    params: VECTOR_PARAMS,
-    subgroups: true,
-    workgroups: ({ rows }, { ROWS }) => [Math.ceil(rows / (8 * ROWS))],
-    cost: ({ rows, groups }) => rows * groups * GROUP,
-  })
-);
-
-const matmulDirect = family((format): Kernel<Bindings, MatrixParams, "LOADS" | "QUADS" | "TAIL" | "ROWS"> =>
+const matmulDirect = formatFamily((format): Kernel<Bindings, Params, "LOADS" | "QUADS" | "TAIL" | "ROWS"> =>
   defineKernel({
     name: `matmul_direct.${format}`,
     source: [formatSource(format), wgsl.matmul_direct],
     constants: ["LOADS", "QUADS", "TAIL", "ROWS"],
     bindings: BINDINGS,
-    params: MATRIX_PARAMS,
+    params: PARAMS,
     subgroups: true,
     workgroups: ({ rows, n_rows }, { ROWS }) => [Math.ceil(rows / (32 * ROWS)), Math.ceil(n_rows / 8)],
     cost: ({ rows, groups, n_rows }) => rows * groups * GROUP * n_rows,
   })
 );
 
-const matmulPlain = family((format): Kernel<Bindings, MatrixParams, "LOADS" | "QUADS" | "TAIL" | "ROWS" | "TOKENS"> =>
+const matmulPlain = formatFamily((format): Kernel<Bindings, Params, "LOADS" | "QUADS" | "TAIL" | "ROWS" | "TOKENS"> =>
   defineKernel({
     name: `matmul_plain.${format}`,
     source: [formatSource(format), wgsl.matmul_plain],
     constants: ["LOADS", "QUADS", "TAIL", "ROWS", "TOKENS"],
     bindings: BINDINGS,
-    params: MATRIX_PARAMS,
+    params: PARAMS,
     workgroups: ({ rows, n_rows }, { ROWS, TOKENS }) => [Math.ceil(rows / (8 * ROWS)), Math.ceil(n_rows / TOKENS)],
     cost: ({ rows, groups, n_rows }) => rows * groups * GROUP * n_rows,
   })
 );
 
-/** matvec_shared, with the sum over lanes by subgroups or, where there are none, through workgroup memory alone. */
-function sharedFamily(subgroups: boolean) {
-  const addLanes = subgroups ? wgsl.shared_add_lanes_subgroup : wgsl.shared_add_lanes_none;
-  return family((format): Kernel<Bindings, VectorParams, "LOADS" | "QUADS" | "LANES" | "ROWS" | "SUBGROUP_LANES"> =>
-    defineKernel({
-      name: `matvec_shared.${format}${subgroups ? ".subgroup" : ""}`,
-      source: [formatSource(format), addLanes, wgsl.matvec_shared],
-      constants: ["LOADS", "QUADS", "LANES", "ROWS", "SUBGROUP_LANES"],
-      bindings: BINDINGS,
-      params: VECTOR_PARAMS,
-      subgroups,
-      workgroups: ({ rows }, { LANES, ROWS }) => [Math.ceil(rows / (128 / LANES * ROWS))],
-      cost: ({ rows, groups }) => rows * groups * GROUP,
-    })
-  );
-}
-
-const matvecSubgroup = sharedFamily(true);
-const matvecShared = sharedFamily(false);
-
-const matmulTiled = family((format): Kernel<Bindings, MatrixParams, "LOADS" | "QUADS" | "TAIL"> =>
+const matmulTiled = formatFamily((format): Kernel<Bindings, Params, "LOADS" | "QUADS" | "TAIL"> =>
   defineKernel({
     name: `matmul_tiled.${format}`,
     source: [formatSource(format), wgsl.matmul_tiled],
     constants: ["LOADS", "QUADS", "TAIL"],
     bindings: BINDINGS,
-    params: MATRIX_PARAMS,
+    params: PARAMS,
     workgroups: ({ rows, n_rows }) => [Math.ceil(rows / 64), Math.ceil(n_rows / 64)],
     cost: ({ rows, groups, n_rows }) => rows * groups * GROUP * n_rows,
   })
 );
-
-/** Lanes that walk along a row together: the most, of 32, 16 and 8, of which three quarters have work to the end. */
-function lanesFor(loads: number): number {
-  return [32, 16].find((lanes) => loads / (Math.ceil(loads / lanes) * lanes) >= 0.75) ?? 8;
-}
 
 /** Operands of `matmul`. */
 export interface Matmul {
@@ -152,8 +110,11 @@ export function matmul(recorder: Recorder, operands: Matmul): void {
   if (columns % 4 !== 0) {
     throw new RangeError(`Cannot multiply by a matrix of ${columns} columns: their number must be a multiple of 4`);
   }
-  const { isSoftware, subgroupSize } = recorder.traits;
-  const subgroups = recorder.traits.subgroups && subgroupSize >= 8;
+  const { traits } = recorder;
+  if (nRows === 1 && hasMatvec(traits)) {
+    matvec(recorder, { x, xOffset, matrix, bias, out, outOffset, add });
+    return;
+  }
   for (const { rowBegin, rows, weight, scales } of matrix.parts) {
     // Without a bias the kernel does not read the binding, which must hold some tensor nevertheless.
     const buffers = { weight, scales, x, bias: bias ?? scales, out };
@@ -166,25 +127,17 @@ export function matmul(recorder: Recorder, operands: Matmul): void {
       bias_begin: rowBegin,
       has_bias: Number(bias !== undefined),
       add: Number(add),
+      n_rows: nRows,
+      out_stride: outStride,
     };
-    const constants = { ...formatConstants(format), TAIL: columns % GROUP !== 0, ODD: groups % 2 !== 0 };
-    const manyParams = { ...params, n_rows: nRows, out_stride: outStride };
-    if (isSoftware && !subgroups) {
-      const tile = nRows === 1 ? { ROWS: 4, TOKENS: 1 } : { ROWS: 2, TOKENS: 8 };
-      recorder.dispatch(matmulPlain[format], buffers, manyParams, { ...constants, ...tile });
-    } else if (isSoftware) {
-      if (nRows === 1) recorder.dispatch(matvecDirect[format], buffers, params, { ...constants, ROWS: 4, TOUCHES: 1 });
-      else recorder.dispatch(matmulDirect[format], buffers, manyParams, { ...constants, ROWS: 3 });
-    } else if (nRows === 1) {
-      const lanes = lanesFor(groups * constants.LOADS);
-      recorder.dispatch(subgroups ? matvecSubgroup[format] : matvecShared[format], buffers, params, {
-        ...constants,
-        LANES: lanes,
-        ROWS: 4,
-        SUBGROUP_LANES: subgroups ? Math.min(lanes, 2 ** Math.floor(Math.log2(subgroupSize))) : 1,
-      });
+    const constants = { ...formatConstants(format), TAIL: columns % GROUP !== 0 };
+    if (!traits.isSoftware) {
+      recorder.dispatch(matmulTiled[format], buffers, params, constants);
+    } else if (hasSubgroups(traits)) {
+      recorder.dispatch(matmulDirect[format], buffers, params, { ...constants, ROWS: 3 });
     } else {
-      recorder.dispatch(matmulTiled[format], buffers, manyParams, constants);
+      const tile = nRows === 1 ? { ROWS: 4, TOKENS: 1 } : { ROWS: 2, TOKENS: 8 };
+      recorder.dispatch(matmulPlain[format], buffers, params, { ...constants, ...tile });
     }
   }
 }

@@ -10,9 +10,8 @@ import { attention } from "../kernels/attention.ts";
 import { embed } from "../kernels/embed.ts";
 import { headNorm } from "../kernels/head_norm.ts";
 import { matmul } from "../kernels/matmul.ts";
-import { rmsNorm } from "../kernels/rms_norm.ts";
+import { normGatedMatmul, normMatmul } from "../kernels/norm_matmul.ts";
 import { ropeKv } from "../kernels/rope_kv.ts";
-import { siluMul } from "../kernels/silu_mul.ts";
 import type { ModelConfig } from "./config.ts";
 import type { KvCache } from "./kv_cache.ts";
 import type { Scratch } from "./scratch.ts";
@@ -53,7 +52,7 @@ export class Llama {
    * Afterwards `scratch.hidden` holds the last hidden rows: (nRows, hiddenSize).
    */
   forward(recorder: Recorder, segments: readonly Segment[]): void {
-    const { hiddenSize: dim, intermediateSize, nHeads, nKvHeads, headDim, rmsNormEps: eps } = this.config;
+    const { nHeads, nKvHeads, headDim, rmsNormEps: eps } = this.config;
     const { hidden, normed, qkv, q, attended, partials, gateUp, activated } = this.scratch;
     const { headNormEps, slidingWindow, slidingLayers, noRopeLayers } = this.config;
     const heads = { nHeads, nKvHeads, headDim };
@@ -67,8 +66,8 @@ export class Llama {
       embed(recorder, { tokens, table: this.weights.embedTokens, out: hidden, nTokens, firstRow });
     }
     this.weights.layers.forEach((layer, i) => {
-      rmsNorm(recorder, { x: hidden, weight: layer.inputNorm, out: normed, nRows, dim, eps });
-      matmul(recorder, { x: normed, matrix: layer.qkvProj, bias: layer.qkvBias, out: qkv, nRows });
+      const attentionInput = { x: hidden, gain: layer.inputNorm, eps, normed, nRows };
+      normMatmul(recorder, { ...attentionInput, matrix: layer.qkvProj, bias: layer.qkvBias, out: qkv });
       if (layer.headNorm !== undefined) {
         headNorm(recorder, { qkv, weight: layer.headNorm, nTokens: nRows, ...heads, eps: headNormEps! });
       }
@@ -82,18 +81,17 @@ export class Llama {
         attention(recorder, { q, partials, out: attended, scale, maxKvLength, window, ...rows });
       }
       matmul(recorder, { x: attended, matrix: layer.oProj, bias: layer.oBias, out: hidden, nRows, add: true });
-      rmsNorm(recorder, { x: hidden, weight: layer.postAttentionNorm, out: normed, nRows, dim, eps });
-      matmul(recorder, { x: normed, matrix: layer.gateUpProj, bias: layer.gateUpBias, out: gateUp, nRows });
-      siluMul(recorder, { gateUp, out: activated, nTokens: nRows, dim: intermediateSize });
+      const mlpInput = { x: hidden, gain: layer.postAttentionNorm, eps, normed, gateUp, nRows };
+      normGatedMatmul(recorder, { ...mlpInput, matrix: layer.gateUpProj, bias: layer.gateUpBias, out: activated });
       matmul(recorder, { x: activated, matrix: layer.downProj, bias: layer.downBias, out: hidden, nRows, add: true });
     });
   }
 
   /** Records the final norm and the head for `nRows` of `scratch.hidden`: `scratch.logits` is (nRows, vocabSize). */
   logits(recorder: Recorder, firstRow: number, nRows: number): void {
-    const { hiddenSize: dim, rmsNormEps: eps } = this.config;
+    const { rmsNormEps: eps } = this.config;
     const { hidden, normed, logits } = this.scratch;
-    rmsNorm(recorder, { x: hidden, weight: this.weights.norm, out: normed, nRows, dim, eps, firstRow });
-    matmul(recorder, { x: normed, matrix: this.weights.lmHead, out: logits, nRows });
+    const input = { x: hidden, firstRow, gain: this.weights.norm, eps, normed, nRows };
+    normMatmul(recorder, { ...input, matrix: this.weights.lmHead, out: logits });
   }
 }

@@ -1,0 +1,148 @@
+/**
+ * Products of a weight matrix and one vector, for decode, with what stands before and after them in a layer: the norm
+ * of the vector, and the gate of the MLP.
+ *
+ * @module
+ */
+import { defineKernel, type Kernel } from "../gpu/kernel.ts";
+import { GROUP, type Matrix } from "../gpu/matrix.ts";
+import type { AdapterTraits, Recorder } from "../gpu/recorder.ts";
+import type { Tensor } from "../gpu/tensor.ts";
+import * as wgsl from "../../wgsl/mod.ts";
+import { formatConstants, formatFamily, formatSource } from "./formats.ts";
+
+type Bindings = "weight" | "scales" | "x" | "bias" | "gain" | "out";
+type Params = "rows" | "groups" | "columns4" | "x_begin4" | "out_begin" | "bias_begin" | "has_bias" | "add" | "eps";
+type Names = "LOADS" | "QUADS" | "ROWS" | "PER_OUTPUT" | "NORM";
+type MatvecKernel<C extends string> = Kernel<Bindings, Params, Names | C>;
+
+const BINDINGS = {
+  weight: "read",
+  scales: "read",
+  x: "read",
+  bias: "read",
+  gain: "read",
+  out: "read_write",
+} as const;
+const PARAMS = {
+  rows: "u32",
+  groups: "u32",
+  columns4: "u32",
+  x_begin4: "u32",
+  out_begin: "u32",
+  bias_begin: "u32",
+  has_bias: "u32",
+  add: "u32",
+  eps: "f32",
+} as const;
+const NAMES = ["LOADS", "QUADS", "ROWS", "PER_OUTPUT", "NORM"] as const;
+
+const direct = formatFamily((format): MatvecKernel<"TAIL" | "ODD" | "TOUCHES"> =>
+  defineKernel({
+    name: `matvec_direct.${format}`,
+    source: [formatSource(format), wgsl.shared_silu, wgsl.matvec_direct],
+    constants: [...NAMES, "TAIL", "ODD", "TOUCHES"],
+    bindings: BINDINGS,
+    params: PARAMS,
+    subgroups: true,
+    workgroups: ({ rows }, { ROWS }) => [Math.ceil(rows / (8 * ROWS))],
+    cost: ({ rows, groups }) => rows * groups * GROUP,
+  })
+);
+
+/** matvec_shared, with the sum over lanes by subgroups or, where there are none, through workgroup memory alone. */
+function sharedFamily(subgroups: boolean) {
+  const addLanes = subgroups ? wgsl.shared_add_lanes_subgroup : wgsl.shared_add_lanes_none;
+  return formatFamily((format): MatvecKernel<"LANES" | "SUBGROUP_LANES"> =>
+    defineKernel({
+      name: `matvec_shared.${format}${subgroups ? ".subgroup" : ""}`,
+      source: [formatSource(format), addLanes, wgsl.shared_silu, wgsl.matvec_shared],
+      constants: [...NAMES, "LANES", "SUBGROUP_LANES"],
+      bindings: BINDINGS,
+      params: PARAMS,
+      subgroups,
+      workgroups: ({ rows }, { LANES, ROWS }) => [Math.ceil(rows / (128 / LANES * ROWS))],
+      cost: ({ rows, groups }) => rows * groups * GROUP,
+    })
+  );
+}
+
+const subgroup = sharedFamily(true);
+const shared = sharedFamily(false);
+
+/** Lanes that walk along a row together: the most, of 32, 16 and 8, of which three quarters have work to the end. */
+function lanesFor(loads: number): number {
+  return [32, 16].find((lanes) => loads / (Math.ceil(loads / lanes) * lanes) >= 0.75) ?? 8;
+}
+
+/** Whether the adapter's subgroups are long enough for the kernels that use them. */
+export function hasSubgroups({ subgroups, subgroupSize }: AdapterTraits): boolean {
+  return subgroups && subgroupSize >= 8;
+}
+
+/** Whether `matvec` has a variant for the adapter. */
+export function hasMatvec(traits: AdapterTraits): boolean {
+  return !traits.isSoftware || hasSubgroups(traits);
+}
+
+/** Operands of `matvec`. */
+export interface Matvec {
+  /** Input: (at least xOffset + 1, matrix.columns) f32. */
+  readonly x: Tensor;
+  /** Row of `x` to use. */
+  readonly xOffset: number;
+  /** The norm that the input goes through first: its gain, (matrix.columns) f32, and what is added to the mean square. */
+  readonly norm?: { readonly gain: Tensor; readonly eps: number } | undefined;
+  /** The weights W: (rows, columns), columns a multiple of 4. */
+  readonly matrix: Matrix;
+  /** Whether the rows are gate rows, then as many up rows, and silu(gate) * up the output; of one part then. */
+  readonly gated?: boolean;
+  /** Added to each row's product: (matrix.rows) f32. */
+  readonly bias?: Tensor | undefined;
+  /** Output: (outOffset + matrix.rows) f32, or half as many rows if `gated`. */
+  readonly out: Tensor;
+  /** Index in `out` where the first row's goes. */
+  readonly outOffset: number;
+  /** Whether to add to what `out` holds. */
+  readonly add: boolean;
+}
+
+/** Records the product, on adapters that `hasMatvec`. */
+export function matvec(recorder: Recorder, operands: Matvec): void {
+  const { x, xOffset, norm, matrix, gated = false, bias, out, outOffset, add } = operands;
+  const { columns, groups, format } = matrix;
+  const { isSoftware, subgroupSize } = recorder.traits;
+  for (const { rowBegin, rows, weight, scales } of matrix.parts) {
+    // Bindings that the kernel does not read must hold some tensor nevertheless.
+    const buffers = { weight, scales, x, bias: bias ?? scales, gain: norm?.gain ?? x, out };
+    const params = {
+      rows,
+      groups,
+      columns4: columns / 4,
+      x_begin4: xOffset * columns / 4,
+      out_begin: outOffset + rowBegin,
+      bias_begin: rowBegin,
+      has_bias: Number(bias !== undefined),
+      add: Number(add),
+      eps: norm?.eps ?? 0,
+    };
+    const constants = {
+      ...formatConstants(format),
+      ROWS: 4,
+      PER_OUTPUT: gated ? 2 : 1,
+      NORM: norm !== undefined,
+    };
+    if (isSoftware) {
+      const shape = { TAIL: columns % GROUP !== 0, ODD: groups % 2 !== 0, TOUCHES: 1 };
+      recorder.dispatch(direct[format], buffers, params, { ...constants, ...shape });
+    } else {
+      const subgroups = hasSubgroups(recorder.traits);
+      const lanes = lanesFor(groups * constants.LOADS);
+      recorder.dispatch((subgroups ? subgroup : shared)[format], buffers, params, {
+        ...constants,
+        LANES: lanes,
+        SUBGROUP_LANES: subgroups ? Math.min(lanes, 2 ** Math.floor(Math.log2(subgroupSize))) : 1,
+      });
+    }
+  }
+}

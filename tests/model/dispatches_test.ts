@@ -1,0 +1,46 @@
+import { assertEquals } from "@std/assert";
+import { type KvFormat, loadModel } from "../../mod.ts";
+import { Recorder } from "../../src/gpu/recorder.ts";
+
+const LAYER_OUTPUT = ["matvec", "matvec", "matvec"];
+
+/** Names of the kernels that a decoded token takes, without their formats and variants. */
+async function dispatchesOfToken(name: string, kvCache: KvFormat): Promise<string[]> {
+  const directory = new URL(`../testdata/tiny/${name}`, import.meta.url).pathname;
+  using model = await loadModel(directory, { weights: "q4", kvCache, contextLength: 64 });
+  const { dispatch } = Recorder.prototype;
+  let names: string[] = [];
+  try {
+    Recorder.prototype.dispatch = function (this: Recorder, kernel, ...rest): void {
+      // A pass begins with the embedding; the last one that is recorded decodes.
+      if (kernel.name.startsWith("embed")) names = [];
+      names.push(kernel.name.split(".")[0]!.replace(/_(direct|shared)$/, ""));
+      dispatch.call(this, kernel, ...rest);
+    } as typeof dispatch;
+    await model.generate([1, 2, 3], { maxTokens: 3 }).result;
+  } finally {
+    Recorder.prototype.dispatch = dispatch;
+  }
+  return names;
+}
+
+/** A greedy token's pass with `nLayers` layers. */
+function pass(nLayers: number, attention: readonly string[]): string[] {
+  const layers = Array.from({ length: nLayers }, () => ["matvec", ...attention, ...LAYER_OUTPUT]);
+  return ["embed", ...layers.flat(), "matvec", "argmax", "advance"];
+}
+
+Deno.test("a decoded token takes 7 dispatches a layer and 4 besides", async () => {
+  const attention = ["rope_kv", "attention_decode", "attention_merge"];
+  assertEquals(await dispatchesOfToken("gqa_tied", "f16"), pass(1, attention));
+});
+
+Deno.test("keys and values that are stored rotated take a dispatch more", async () => {
+  const attention = ["rope_kv_groups", "attention_decode", "attention_merge", "hadamard"];
+  assertEquals(await dispatchesOfToken("gqa_tied", "q4"), pass(1, attention));
+});
+
+Deno.test("norms of heads take a dispatch more", async () => {
+  const attention = ["head_norm", "rope_kv", "attention_decode", "attention_merge"];
+  assertEquals(await dispatchesOfToken("qwen3_yarn", "f16"), pass(2, attention));
+});
