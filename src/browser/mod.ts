@@ -40,6 +40,7 @@ export {
   GpuUnavailableError,
   ShaderError,
 } from "../errors.ts";
+export type { DownloadFailure } from "../errors.ts";
 export { blobSource } from "../checkpoint/source.ts";
 export { httpSource } from "../checkpoint/http_source.ts";
 export type { HttpSourceOptions } from "../checkpoint/http_source.ts";

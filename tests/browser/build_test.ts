@@ -5,7 +5,7 @@ const BUILD = new URL("../../src/browser/build.ts", import.meta.url).pathname;
 const MODEL = new URL("../testdata/pg-nano-yarn-2k/", import.meta.url);
 
 /** What only a program with a disk can do. */
-const DENO_ONLY = ["pull"];
+const DENO_ONLY = ["convertModel", "pull"];
 
 Deno.test("the browser build is one module without Deno or Node that runs a model from blobs", async () => {
   const folder = await Deno.makeTempDir({ prefix: "skein_build_" });
