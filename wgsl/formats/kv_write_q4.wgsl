@@ -7,6 +7,13 @@
 //
 // H is the Hadamard matrix of shared/hadamard.wgsl. It spreads what single channels have too much of, so that 16 levels
 // do: without it some models lose a tenth of their perplexity. Dot products of rotated rows are those of the rows.
+//
+// What is left is the error of keys: on SmolLM2-135M at 2,048 tokens, where q4 costs 3% of perplexity, the divergence of
+// the next token is 0.040 nats from keys and 0.004 from values. Simulated for keys, to bring it under 0.01: a minimum
+// beside the scale gives 0.038, channel pairs scaled against the queries' 0.037, groups of 16 0.031, keys less their
+// mean 0.026, the last three together 0.021. Only bits do: 5 give 0.012, 6 with values of 4 together 0.007; but 6 take
+// 22% more memory, and Llama-2-7B at 65,536 tokens no longer fits in 15 GB.
+//
 // The low nibble of byte b is element b of an even quad, the high nibble that of the odd quad after it.
 
 const QUADS_OF_WORD = 2u;
