@@ -31,10 +31,22 @@ export interface PullOptions {
  * @throws {DownloadError} If it cannot be fetched.
  */
 export async function openNamedModel(name: string, options: OpenModelOptions = {}): Promise<ModelSource> {
-  const { cache = true, headersOnly = false, signal } = options;
+  const { signal } = options;
   if (/^https?:\/\//i.test(name)) return httpSource(name, signal === undefined ? {} : { signal });
   const id = parseModelId(name);
   if (id === undefined || await isOnDisk(name)) return await denoSource(name);
+  try {
+    return await openHubModel(name, id, options);
+  } catch (error) {
+    // A path that was mistyped is not a matter of the hub's.
+    if (!(error instanceof DownloadError) || !["NotFound", "Network", "Offline"].includes(error.code)) throw error;
+    const { code, status, message } = error;
+    throw new DownloadError(code, `${message}; there is no folder ${name} here either`, { status, cause: error });
+  }
+}
+
+async function openHubModel(name: string, id: ModelId, options: OpenModelOptions): Promise<ModelSource> {
+  const { cache = true, headersOnly = false, signal } = options;
   const hub = await hubEnvironment();
   if (cache && !headersOnly) return await denoSource((await pullId(id, options)).path, name);
   const cached = cache ? await cachedPath(id, hub.cache) : undefined;

@@ -26,7 +26,6 @@ async function logprobs(path: string, weights: "auto" | "f16" | "q8" | "q4"): Pr
 for (
   const [name, weights] of [
     ["mqa_bias", "q4"],
-    ["qwen3_yarn", "q8"],
     ["padded_rows", "q4"],
     ["padded_rows", "f16"],
     ["storage_forms/torch_sharded", "q4"],
