@@ -6,7 +6,7 @@
  */
 import { type Architecture, ARCHITECTURES, type ArchitectureTraits } from "./architectures.ts";
 import { ConfigFields } from "./config_fields.ts";
-import { GGUF_SPELLING, ggufFields, type GgufTensors } from "./gguf_config.ts";
+import { ggufFields, type GgufTensors } from "./gguf_config.ts";
 import { parseRopeScaling, type RopeScaling, type RopeSettings, ropeShape } from "./rope.ts";
 
 /** The shape of a Llama or one of its relatives, and what else its config says. */
@@ -118,8 +118,8 @@ export function parseGgufConfig(
   tensors: GgufTensors,
   file: string,
 ): ModelConfig {
-  const { fields, stopIds } = ggufFields(metadata, tensors, file);
-  const model = readConfig(fields, file, GGUF_SPELLING);
+  const { fields, spelling, stopIds } = ggufFields(metadata, tensors, file);
+  const model = readConfig(fields, file, spelling);
   const more = new ConfigFields({ stopIds }, file, { stopIds: "tokenizer.ggml.eot_token_id" })
     .ids("stopIds", model.vocabSize);
   return { ...model, stopIds: [...new Set([...model.eosIds, ...more])] };

@@ -71,12 +71,15 @@ export interface SlotTensor {
   readonly halfDim: number;
 }
 
+/** Architectures whose rows of q and k llama.cpp's converter puts in the order of rotation pairs. */
+const INTERLEAVED: readonly string[] = ["LlamaForCausalLM", "MistralForCausalLM"];
+
 /** The slots of a model. */
 export function layoutOf(config: ModelConfig, isGguf: boolean): LlamaParameters<Slot, Slot> {
   const { vocabSize, hiddenSize, intermediateSize, nHeads, nKvHeads, headDim, nLayers } = config;
-  const { attentionBias, outputBias, mlpBias, fusedProjections, headNormEps, tieWordEmbeddings } = config;
+  const { architecture, attentionBias, outputBias, mlpBias, fusedProjections, headNormEps, tieWordEmbeddings } = config;
   const names = isGguf ? GGUF_NAMES : HUGGING_FACE_NAMES;
-  const halfDim = isGguf ? headDim / 2 : 0;
+  const halfDim = isGguf && INTERLEAVED.includes(architecture) ? headDim / 2 : 0;
   const gain = (name: string) => stack("gain", ".weight", 0, [[name, hiddenSize]]);
   const vocabulary = (name: string) => stack("vocabulary", ".weight", hiddenSize, [[name, vocabSize]]);
   const embedTokens = vocabulary(names.embedTokens);

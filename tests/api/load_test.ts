@@ -41,3 +41,11 @@ for (const name of names) {
     assertEquals([...tokens], reference.greedy);
   });
 }
+
+for (const name of ["mqa_bias", "yarn_rope_scaling", "qwen2_yarn", "qwen3_yarn", "mistral_window"]) {
+  Deno.test(`a GGUF file gives transformers' logprobs of the checkpoint it was made from: ${name}`, async () => {
+    const file = new URL(`${name}/f16.gguf`, root).pathname;
+    using model = await loadModel(file, { weights: "f32", kvCache: "f32", contextLength: 256 });
+    await assertFollows(model, await expected(`${name}/expected.json`), 1e-3);
+  });
+}

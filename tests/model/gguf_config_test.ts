@@ -79,7 +79,7 @@ Deno.test("parseGgufConfig() reads linear scaling and YaRN", () => {
 });
 
 const refused: readonly (readonly [Record<string, unknown>, string])[] = [
-  [{ "general.architecture": "qwen2" }, `general.architecture is "qwen2", Skein runs "llama"`],
+  [{ "general.architecture": "gemma" }, `general.architecture is "gemma", Skein runs llama, qwen2, qwen3`],
   [{ "general.architecture": undefined }, "general.architecture is missing"],
   [{ "llama.block_count": 0 }, "llama.block_count is 0, expected a whole number from 1"],
   [{ "llama.embedding_length": undefined }, "llama.embedding_length is missing"],
@@ -105,4 +105,33 @@ for (const [keys, message] of refused) {
 
 Deno.test("parseGgufConfig() refuses a file whose frequencies are scaled by a tensor", () => {
   assertThrows(() => read({}, ["rope_freqs.weight"]), FormatError, "rope_freqs.weight");
+});
+
+Deno.test("parseGgufConfig() reads Qwen2, Qwen3, and a llama with a window, which is a Mistral", () => {
+  const qwen = (name: string, more: Record<string, unknown> = {}) => {
+    const renamed = Object.entries({ ...metadata, ...more }).map((
+      [key, value],
+    ) => [key.replace("llama.", name), value]);
+    return parseGgufConfig(
+      { ...Object.fromEntries(renamed), "general.architecture": name.slice(0, -1) },
+      new Map([["token_embd.weight", { shape: [49152, 576] }], ["blk.0.attn_q.bias", { shape: [576] }]]),
+      "model.gguf",
+    );
+  };
+  const second = qwen("qwen2.");
+  assertEquals([second.architecture, second.attentionBias, second.outputBias], ["Qwen2ForCausalLM", true, false]);
+  const third = qwen("qwen3.", { "llama.attention.key_length": 64 });
+  assertEquals([third.architecture, third.headNormEps, third.headDim], ["Qwen3ForCausalLM", 1e-5, 64]);
+  assertThrows(
+    () => qwen("qwen2.", { "llama.attention.sliding_window": 4096 }),
+    FormatError,
+    "qwen2.attention.sliding_window is 4096, which Skein reads of a llama only",
+  );
+  const mistral = read({ "llama.attention.sliding_window": 4096 });
+  assertEquals([mistral.architecture, mistral.slidingWindow, mistral.slidingLayers.length], [
+    "MistralForCausalLM",
+    4096,
+    30,
+  ]);
+  assertEquals(read({ "llama.attention.sliding_window": 0 }).slidingWindow, undefined);
 });

@@ -15,6 +15,8 @@ NAMES = {
     "mlp.down_proj": "ffn_down",
     "input_layernorm": "attn_norm",
     "post_attention_layernorm": "ffn_norm",
+    "self_attn.q_norm": "attn_q_norm",
+    "self_attn.k_norm": "attn_k_norm",
 }
 
 
@@ -52,7 +54,9 @@ def stored_values(weights, kind):
 def write(path, config, weights, tokenizer, kind):
     heads, kv_heads = config["num_attention_heads"], config["num_key_value_heads"]
     head_dim = config.get("head_dim", config["hidden_size"] // heads)
-    out = GGUFWriter(path, "llama")
+    # llama.cpp calls Mistral a llama, and the window alone tells it.
+    architecture = config.get("model_type", "llama").replace("mistral", "llama")
+    out = GGUFWriter(path, architecture)
     out.add_name("tiny llama")
     out.add_context_length(config["max_position_embeddings"])
     out.add_embedding_length(config["hidden_size"])
@@ -71,12 +75,14 @@ def write(path, config, weights, tokenizer, kind):
         out.add_rope_scaling_type(RopeScalingType.YARN)
         out.add_rope_scaling_factor(scaling["factor"])
         out.add_rope_scaling_orig_ctx_len(scaling["original_max_position_embeddings"])
-        out.add_rope_scaling_finetuned(scaling["finetuned"])
+        out.add_rope_scaling_finetuned(scaling.get("finetuned", False))
+    if architecture == "llama" and "sliding_window" in config:
+        out.add_sliding_window(config["sliding_window"])
     add_tokenizer(out, config, tokenizer)
     for name, weight in weights.items():
         values = weight.numpy()
         for projection, count in (("q_proj", heads), ("k_proj", kv_heads)):
-            if projection in name:
+            if projection in name and architecture == "llama":
                 values = np.ascontiguousarray(interleave(values, count))
         storage = storage_type(name, weight, kind)
         out.add_tensor(gguf_name(name), quantize(values, storage), raw_dtype=storage)

@@ -36,6 +36,7 @@ TEXT = (Path(__file__).parent.parent / "pg19" / "keith_of_the_border.txt").read_
 TOLERANCE = 1e-3
 GREEDY_STEPS, SMALLEST_MARGIN = 24, 0.05
 QUANTISED = ("Q8_0", "Q4_0", "Q4_1")
+GGUF = ("mqa_bias", "yarn_rope_scaling", "qwen2_yarn", "qwen3_yarn", "mistral_window")  # written as GGUF too
 
 
 def write_json(path, value, **options):
@@ -185,7 +186,7 @@ def make(name, tokenizer):
         expected |= {"greedy": expected["greedy"][:cut], "finish_reason": "stop"}
         write_json(directory / "generation_config.json", {"bos_token_id": BOS, "eos_token_id": [EOS, stop]}, indent=2)
     write_json(directory / "expected.json", expected)
-    if name in ("mqa_bias", "yarn_rope_scaling"):
+    if name in GGUF:
         gguf_file.write(directory / "f16.gguf", config, weights, tokenizer, "F16")
 
 
