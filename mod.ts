@@ -56,6 +56,8 @@ export type { ModelConfig } from "./src/model/config.ts";
 export type { MemoryPlan } from "./src/model/plan.ts";
 export type { TokenLogprobs } from "./src/kernels/top_logprobs.ts";
 export type { SamplingOptions } from "./src/generate/sampling.ts";
+export type { SpeculationOptions } from "./src/generate/speculation.ts";
+export type { SpeculationFigures } from "./src/model/verification.ts";
 export type { FinishReason } from "./src/generate/generate.ts";
 export type { ContextPolicy, SinkWindow } from "./src/generate/context_policy.ts";
 export type { StopOptions } from "./src/generate/stop.ts";

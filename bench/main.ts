@@ -1,8 +1,8 @@
 /**
- * usage: deno task bench [MODEL ...] [--only kernels|loading|generate] [--json]
+ * usage: deno task bench [MODEL ...] [--only kernels|loading|generate|batch] [--json]
  *
  * Kernels in GB/s or GFLOP/s and as a share of what this device copies or multiplies at best, measured in the same
- * process; then how fast models load, read a prompt and generate. MODEL is a folder or a .gguf file; without one it is
+ * process; then how fast models load, read a prompt and generate, one text, several at once, and with guesses. MODEL is a folder or a .gguf file; without one it is
  * the demo's.
  *
  * @module
@@ -11,10 +11,12 @@ import { resolvePath } from "../src/cli/command.ts";
 import { choice, flag, readOptions, UsageError } from "../src/cli/options.ts";
 import { Gpu } from "../src/gpu/device.ts";
 import { measureAttention } from "./attention.ts";
+import { type BatchFigures, benchBatches } from "./batch_bench.ts";
 import { type Ceilings, measureCeilings } from "./ceilings.ts";
 import { benchGenerate, type GenerateFigures } from "./generate_bench.ts";
 import { type KernelRow, measureKernels } from "./kernels.ts";
 import { benchLoading, type LoadingFigures } from "./loading_bench.ts";
+import { benchSpeculation, type SpeculationRow } from "./speculation_bench.ts";
 
 const DEMO_MODEL = new URL("../tests/testdata/pg-nano-yarn-2k", import.meta.url).pathname;
 
@@ -23,18 +25,26 @@ interface Report {
   device: string;
   ceilings?: Ceilings;
   kernels?: KernelRow[];
-  models: { model: string; loading?: LoadingFigures[]; generate?: GenerateFigures }[];
+  models: {
+    model: string;
+    loading?: LoadingFigures[];
+    generate?: GenerateFigures;
+    batch?: BatchFigures[];
+    speculation?: SpeculationRow[];
+  }[];
 }
 
 async function measure(paths: readonly string[], only: string | undefined): Promise<Report> {
   const report = await measureDevice(only === undefined || only === "kernels");
   if (only === "kernels") return report;
+  const isWanted = (part: string) => only === undefined || only === part;
   for (const path of paths) {
     const model = path.replace(/[\\/]+$/, "").replace(/^.*[\\/]/, "");
     report.models.push({
       model,
-      ...(only !== "generate" ? { loading: await benchLoading(path) } : {}),
-      ...(only !== "loading" ? { generate: await benchGenerate(path) } : {}),
+      ...(isWanted("loading") ? { loading: await benchLoading(path) } : {}),
+      ...(isWanted("generate") ? { generate: await benchGenerate(path) } : {}),
+      ...(isWanted("batch") ? { batch: await benchBatches(path), speculation: await benchSpeculation(path) } : {}),
     });
   }
   return report;
@@ -65,7 +75,7 @@ function print(report: Report): void {
     }
     console.log();
   }
-  for (const { model, loading, generate } of report.models) {
+  for (const { model, loading, generate, batch, speculation } of report.models) {
     console.log(model);
     for (const row of loading ?? []) {
       const rate = row.fileBytes / 1e6 / row.loadMs;
@@ -84,13 +94,29 @@ function print(report: Report): void {
       );
       console.log(`  decode ${tokens} tokens: ${decodeTokensPerSecond.toFixed(1)} tok/s`);
     }
+    for (const { sequences, tokensPerSecond } of batch ?? []) {
+      const ratio = tokensPerSecond / batch![0]!.tokensPerSecond;
+      console.log(
+        `  decode${String(sequences).padStart(3)} at once: ${tokensPerSecond.toFixed(1)} tok/s together (x${
+          ratio.toFixed(2)
+        })`,
+      );
+    }
+    for (const { text, accepted, plainTokensPerSecond, tokensPerSecond } of speculation ?? []) {
+      const share = accepted === null ? "no guesses" : `${(100 * accepted).toFixed(0)}% of guesses right`;
+      console.log(
+        `  speculate, a text that ${text}: ${tokensPerSecond.toFixed(1)} tok/s, without ${
+          plainTokensPerSecond.toFixed(1)
+        }, ${share}`,
+      );
+    }
     console.log();
   }
 }
 
 try {
   const { positionals, values } = readOptions(Deno.args, {
-    "only": choice(["kernels", "loading", "generate"], "Measure only this"),
+    "only": choice(["kernels", "loading", "generate", "batch"], "Measure only this"),
     "json": flag("Print one JSON document"),
   });
   const report = await measure(positionals.length > 0 ? positionals.map(resolvePath) : [DEMO_MODEL], values.only);

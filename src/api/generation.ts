@@ -7,6 +7,7 @@ import { CapacityError } from "../errors.ts";
 import { type FinishReason, generateTokens, type TokenLoop } from "../generate/generate.ts";
 import type { ResolvedSampling } from "../generate/sampling.ts";
 import { Decoding } from "../model/decoding.ts";
+import type { SpeculationFigures } from "../model/verification.ts";
 import type { TokenLogprobs } from "../kernels/top_logprobs.ts";
 import type { Sequence } from "../model/sequence.ts";
 import type { TextStream } from "../tokenizer/text_stream.ts";
@@ -45,6 +46,8 @@ export interface GenerationResult {
   readonly logprobs?: readonly TokenLogprobs[];
   /** Why it ended. */
   readonly finishReason: FinishReason;
+  /** What came of guesses, with the option `speculate`. */
+  readonly speculation?: SpeculationFigures;
   /** How often the context was full and tokens were forgotten; 0 unless `contextPolicy` has sinks. */
   readonly contextSlides: number;
   /** Tokens that went in and came out. */
@@ -64,6 +67,8 @@ export interface GenerationParts {
   readonly openStream: () => TextStream | Promise<TextStream>;
   /** How tokens are selected. */
   readonly sampling: ResolvedSampling;
+  /** How many tokens to guess at a time. */
+  readonly speculate: number;
   /** When to stop. */
   readonly loop: TokenLoop;
   /** Called once at the end, however it ends. */
@@ -128,7 +133,7 @@ export class Generation implements AsyncIterable<TextChunk> {
   }
 
   async *#run(): AsyncGenerator<TextChunk, GenerationResult> {
-    const { sequence, openStream, sampling, loop, onEnd } = this.#parts;
+    const { sequence, openStream, sampling, speculate, loop, onEnd } = this.#parts;
     const stream = await openStream();
     const promptTokens = sequence.tokens.length;
     const started = performance.now();
@@ -148,7 +153,7 @@ export class Generation implements AsyncIterable<TextChunk> {
       return chunk;
     };
     const uncached = sequence.uncached;
-    const decoding = new Decoding(sequence, sampling, loop.signal);
+    const decoding = new Decoding(sequence, sampling, speculate, loop.signal);
     const ids = generateTokens(decoding, loop);
     try {
       let finishReason: FinishReason = "length";
@@ -180,6 +185,7 @@ export class Generation implements AsyncIterable<TextChunk> {
         tokens,
         ...told(0, tokens.length),
         finishReason,
+        ...(decoding.verification === undefined ? {} : { speculation: decoding.verification.figures }),
         contextSlides: decoding.slides,
         usage: { promptTokens, completionTokens: tokens.length },
         timings: {

@@ -6,6 +6,7 @@
 import { type ContextPolicy, resolveContextPolicy } from "../generate/context_policy.ts";
 import { resolveStop, type StopOptions } from "../generate/stop.ts";
 import { resolveSampling, type SamplingOptions } from "../generate/sampling.ts";
+import { resolveSpeculation, type SpeculationOptions } from "../generate/speculation.ts";
 import type { Runtime } from "../model/runtime.ts";
 import { Sequence } from "../model/sequence.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
@@ -15,7 +16,7 @@ import type { Host } from "./host.ts";
 import { sessionBytes } from "./session_file.ts";
 
 /** Options of a generation. */
-export interface GenerateOptions extends SamplingOptions, StopOptions {
+export interface GenerateOptions extends SamplingOptions, SpeculationOptions, StopOptions {
   /**
    * What happens where the context ends before `maxTokens`, which is 256 unless given: with a prompt of 200 tokens and a
    * context of 256, 56 tokens come and then this. A prompt that is longer than the context is an error whatever it says.
@@ -181,8 +182,10 @@ export class Session {
     options: GenerateOptions,
     { prompt, onEnd }: { prompt?: () => Promise<ArrayLike<number>>; onEnd?: () => void } = {},
   ): Generation {
-    const sampling = resolveSampling(options, this.#runtime.config.vocabSize);
+    const { config, maxBatch, prefillChunk } = this.#runtime;
+    const sampling = resolveSampling(options, config.vocabSize);
     const { maxTokens, stop } = resolveStop(options);
+    const speculate = resolveSpeculation(options, sampling, Math.min(maxBatch, prefillChunk));
     const contextPolicy = resolveContextPolicy(options.contextPolicy ?? "error", this.#runtime.contextLength);
     if (prompt === undefined && this.length === 0) {
       throw new RangeError("Cannot generate from an empty prompt: give it at least one token");
@@ -209,6 +212,7 @@ export class Session {
         }
       },
       sampling,
+      speculate,
       loop: {
         maxTokens,
         contextPolicy,

@@ -51,6 +51,8 @@ export type { ModelConfig } from "../model/config.ts";
 export type { MemoryPlan } from "../model/plan.ts";
 export type { TokenLogprobs } from "../kernels/top_logprobs.ts";
 export type { SamplingOptions } from "../generate/sampling.ts";
+export type { SpeculationOptions } from "../generate/speculation.ts";
+export type { SpeculationFigures } from "../model/verification.ts";
 export type { FinishReason } from "../generate/generate.ts";
 export type { ContextPolicy, SinkWindow } from "../generate/context_policy.ts";
 export type { StopOptions } from "../generate/stop.ts";

@@ -44,6 +44,10 @@ export const samplingOptions = {
   "seed": integer("The same seed samples the same text", { min: 0, max: 2 ** 32 - 1 }),
   "stop": texts("TEXT", "Stop before this text"),
   "context-policy": contextPolicy,
+  "speculate": integer("Guess N tokens at a time from the text so far, and verify them in one pass", {
+    min: 0,
+    max: 63,
+  }),
 };
 
 const options = {
@@ -82,6 +86,7 @@ export const generate: Command = defineCommand({
         tokens: [...result.tokens],
         finish_reason: result.finishReason,
         context_slides: result.contextSlides,
+        ...(result.speculation === undefined ? {} : { speculation: result.speculation }),
         usage: { prompt_tokens: usage.promptTokens, completion_tokens: usage.completionTokens },
         timings: {
           load_ms: loadMs,
@@ -114,6 +119,7 @@ export function generateOptions(
     ...given("topK", values["top-k"]),
     ...given("topP", values["top-p"]),
     ...given("minP", values["min-p"]),
+    ...given("speculate", values.speculate),
     ...given("repetitionPenalty", values["repetition-penalty"]),
     ...given("presencePenalty", values["presence-penalty"]),
     ...given("frequencyPenalty", values["frequency-penalty"]),

@@ -41,6 +41,12 @@ export async function* generateTokens(
   let limit = Math.min(maxTokens, decoding.room);
   let asked = 0;
   let next: Promise<Batch> | undefined;
+  const ask = () => {
+    if (asked >= limit || signal?.aborted === true) return undefined;
+    const batch = decoding.advance(Math.min(limit - asked, MOST_STEPS));
+    batch.catch(() => {});
+    return batch;
+  };
   try {
     while (asked < maxTokens) {
       let batch: Batch | undefined;
@@ -56,11 +62,11 @@ export async function* generateTokens(
         const arriving = batch.tokens();
         // Told below; without a handler now, a failure of the next submit would leave this one's unhandled.
         arriving.catch(() => {});
-        if (asked < limit && signal?.aborted !== true) {
-          next = decoding.advance(Math.min(limit - asked, MOST_STEPS));
-          next.catch(() => {});
-        }
-        for (const id of await arriving) {
+        if (!decoding.wantsTokens) next = ask();
+        const ids = await arriving;
+        asked += ids.length - batch.count;
+        next ??= ask();
+        for (const id of ids) {
           signal?.throwIfAborted();
           if (stopIds.has(id)) return "stop";
           yield id;

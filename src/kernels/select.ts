@@ -9,30 +9,18 @@ import { defineKernel, type Kernel } from "../gpu/kernel.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import { byteLengthOf, type Tensor } from "../gpu/tensor.ts";
 import * as wgsl from "../../wgsl/mod.ts";
+import { argmax, stretches } from "./argmax.ts";
 import { MAX_BIASES, penalize } from "./penalize.ts";
 import { type ResolvedSampling, sample, type SampleShapes, sampleShapes } from "./sample.ts";
 import { measureLogits, type TopLogprobs, writeTopLogprobs } from "./top_logprobs.ts";
 
 export type { ResolvedSampling };
 
-/** Logits that one workgroup of `argmax.wgsl` looks at. */
-const SPAN = 4096;
-
 /** Stop ids that a `Selection` has room for. */
 export const MAX_STOP_IDS = 64;
 
 /** Value of `state[1]` after a step whose logits held a NaN or an infinity. */
 export const DONE_NOT_FINITE = 2;
-
-const argmaxKernel: Kernel<"logits" | "partials", "vocab_size"> = defineKernel({
-  name: "argmax",
-  source: [wgsl.shared_order, wgsl.argmax],
-  constants: [],
-  bindings: { logits: "read", partials: "read_write" },
-  params: { vocab_size: "u32" },
-  workgroups: ({ vocab_size }) => [Math.ceil(vocab_size / SPAN)],
-  cost: ({ vocab_size }) => 4 * vocab_size,
-});
 
 const advanceKernel: Kernel<
   "partials" | "stop_ids" | "state" | "token" | "ring" | "counts",
@@ -83,7 +71,7 @@ function selectionShapes(vocabSize: number, ringCapacity: number) {
     counts: [vocabSize],
     biases: [MAX_BIASES, 2],
     stopIds: [MAX_STOP_IDS],
-    partials: [Math.ceil(vocabSize / SPAN), 2],
+    partials: [stretches(vocabSize), 2],
     ...sampleShapes(vocabSize),
   } as const;
 }
@@ -156,10 +144,10 @@ export function select(
   { logits, state, token, selection, nStopIds, nTokens = 1, sampling, logprobs }: Select,
 ): void {
   const { vocabSize, ringCapacity, partials, drawn, ring, counts, biases, stopIds } = selection;
-  const nPartials = Math.ceil(vocabSize / SPAN);
+  const nPartials = stretches(vocabSize);
   if (logprobs !== undefined) measureLogits(recorder, logprobs, logits, vocabSize);
   if (sampling !== undefined) penalize(recorder, { logits, counts, biases, vocabSize, penalties: sampling });
-  recorder.dispatch(argmaxKernel, { logits, partials }, { vocab_size: vocabSize }, {});
+  argmax(recorder, { logits, partials, vocabSize });
   const isSampled = sampling !== undefined && sampling.temperature > 0;
   if (isSampled) sample(recorder, { ...selection, logits, state, nPartials, sampling });
   recorder.dispatch(

@@ -23,6 +23,7 @@ import type { Segment } from "./llama.ts";
 import { notFinite } from "./not_finite.ts";
 import { prefill } from "./prefill.ts";
 import type { Sequence } from "./sequence.ts";
+import { Verification } from "./verification.ts";
 
 /** Generated ids that the GPU keeps for the host to fetch; far more than two submits hold. */
 const RING = 1024;
@@ -34,8 +35,8 @@ const LOGPROB_ROWS = 256;
 const SMALLEST_BOUND = 256;
 
 /** Bytes that a generation takes besides its sequence's. */
-export function decodingBytes(vocabSize: number): number {
-  return selectionBytes(vocabSize, RING) + byteLengthOf("f32", [vocabSize]) + byteLengthOf("u32", [1]);
+export function decodingBytes(vocabSize: number, maxBatch: number): number {
+  return selectionBytes(vocabSize, RING) + byteLengthOf("f32", [vocabSize]) + byteLengthOf("u32", [maxBatch]);
 }
 
 let nextId = 0;
@@ -52,7 +53,9 @@ export class Decoding {
   readonly #signal: AbortSignal | undefined;
   readonly #selection: Selection;
   readonly #logprobs: TopLogprobs | undefined;
-  /** The token to feed next: (1) u32. */
+  /** Guesses and verifies, where that is asked for. */
+  readonly verification: Verification | undefined;
+  /** The token to feed next, and room for guesses after it: (maxBatch) u32. */
   readonly #token: Tensor;
   /** What has been fed and selected, as far as the host knows it. */
   #known: number[];
@@ -64,11 +67,12 @@ export class Decoding {
 
   /**
    * @param sequence At least one token long; nothing else may change it until `end`.
-   * @param sampling How to select.
+   * @param sampling How to select; plainly greedy with speculation.
+   * @param speculate How many tokens to guess at a time; 0 for none.
    * @param signal Stops within one submit.
    */
-  constructor(sequence: Sequence, sampling: ResolvedSampling, signal?: AbortSignal) {
-    const { gpu, config, stopIds } = sequence.runtime;
+  constructor(sequence: Sequence, sampling: ResolvedSampling, speculate: number, signal?: AbortSignal) {
+    const { gpu, config, stopIds, maxBatch } = sequence.runtime;
     this.sequence = sequence;
     this.#sampling = sampling;
     this.#signal = signal;
@@ -76,7 +80,8 @@ export class Decoding {
     this.logits = gpu.createTensor("logits of one row", "f32", [config.vocabSize]);
     this.#selection = createSelection(gpu, config.vocabSize, RING);
     setStopIds(gpu, this.#selection, stopIds);
-    this.#token = gpu.createTensor("next token", "u32", [1]);
+    this.#token = gpu.createTensor("next token", "u32", [maxBatch]);
+    if (speculate > 0) this.verification = new Verification(gpu, config.vocabSize, speculate);
     const { topLogprobs } = sampling;
     if (topLogprobs !== undefined) {
       this.#logprobs = createTopLogprobs(gpu, config.vocabSize, topLogprobs, LOGPROB_ROWS);
@@ -106,8 +111,16 @@ export class Decoding {
     return [runtime.gone, gone, this.#signal].find((signal) => signal?.aborted)?.reason;
   }
 
-  /** What the host reads of each submit. */
-  get reads(): readonly ReadRequest[] {
+  /**
+   * Whether the tokens on their way are wanted before more are asked for: guesses follow the last of them.
+   */
+  get wantsTokens(): boolean {
+    return this.verification !== undefined && this.verification.propose(this.#known, Infinity).length > 0;
+  }
+
+  /** What the host reads of a submit. */
+  reads(proposals: readonly number[] = []): readonly ReadRequest[] {
+    if (proposals.length > 0) return [{ tensor: this.verification!.partials }];
     const { rows } = this.#logprobs ?? {};
     const tensors = [this.sequence.state, this.#selection.ring, ...(rows === undefined ? [] : [rows])];
     return tensors.map((tensor) => ({ tensor }));
@@ -140,7 +153,10 @@ export class Decoding {
     const { regimeOf } = runtime.rope.rope;
     let steps = 0;
     while (steps < most && regimeOf(nFed + steps + 1) === regime) steps++;
-    return await (steps > 0 ? runtime.scheduler.advance(this, steps) : this.#feedAgain());
+    if (steps === 0) return await this.#feedAgain();
+    const isUpToDate = this.#known.length === nFed + 1;
+    const proposals = isUpToDate ? this.verification?.propose(this.#known, steps - 1) : undefined;
+    return await runtime.scheduler.advance(this, steps, proposals ?? []);
   }
 
   /**
@@ -180,10 +196,15 @@ export class Decoding {
     return Math.min(bound, runtime.contextLength);
   }
 
-  /** The token to feed next, as a row of a pass. */
-  segment(maxKvLength: number, ropeTable: Tensor): Segment {
+  /** The token to feed next and the guesses after it, as rows of a pass. */
+  segment(nTokens: number, maxKvLength: number, ropeTable: Tensor): Segment {
     const { state, cache } = this.sequence;
-    return { tokens: this.#token, nTokens: 1, state, cache, maxKvLength, ropeTable };
+    return { tokens: this.#token, nTokens, state, cache, maxKvLength, ropeTable };
+  }
+
+  /** Puts guesses after the token to feed next, for what is submitted from now on. */
+  uploadProposals(proposals: readonly number[]): void {
+    if (proposals.length > 0) this.sequence.runtime.gpu.upload(this.#token, Uint32Array.from(proposals), 4);
   }
 
   /** Records the selection of the next token. */
@@ -199,7 +220,7 @@ export class Decoding {
   /**
    * Takes note of a submit that selects tokens.
    *
-   * @param readback What `reads` asks for.
+   * @param readback What `reads()` asks for.
    * @param count Tokens that it selects.
    * @param nFed Tokens that it feeds.
    */
@@ -222,13 +243,30 @@ export class Decoding {
       }
       return ids;
     };
-    let arriving: Promise<number[]> | undefined;
-    const tokens = () =>
-      arriving ??= fetch().catch((error) => {
-        // What a disposed model or session leaves behind fails in many ways, for one reason.
-        throw this.refusal ?? error;
-      });
-    return this.#latest = { count, discard: readback.discard, tokens };
+    return this.#batch(count, readback, fetch);
+  }
+
+  /**
+   * Takes note of a submit that verifies guesses. Keys and values of those that are wrong are overwritten in time.
+   *
+   * @param readback What `reads(proposals)` asks for.
+   */
+  verifies(readback: Readback, proposals: readonly number[]): Batch {
+    const { sequence } = this;
+    const { gpu } = sequence.runtime;
+    return this.#batch(1 + proposals.length, readback, async () => {
+      const words = new Uint32Array((await readback.fetch()).buffer);
+      await gpu.settle();
+      const ids = this.verification!.selected(proposals, words);
+      if (ids === undefined) throw notFinite(sequence.nFed + 1);
+      if (this.refusal !== undefined) throw this.refusal;
+      this.#known.push(...ids);
+      this.#selected += ids.length;
+      sequence.nFed += ids.length;
+      gpu.upload(sequence.state, Uint32Array.of(sequence.nFed, 0, this.#selected));
+      gpu.upload(this.#token, Uint32Array.of(ids.at(-1)!));
+      return ids;
+    });
   }
 
   /** Ends the generation: of what was selected only that stays in the sequence which it has accepted. */
@@ -239,7 +277,18 @@ export class Decoding {
     this.logits.dispose();
     this.#selection.dispose();
     this.#logprobs?.dispose();
+    this.verification?.dispose();
     this.#token.dispose();
+  }
+
+  #batch(count: number, { discard }: Readback, fetch: () => Promise<number[]>): Batch {
+    let arriving: Promise<number[]> | undefined;
+    const tokens = () =>
+      arriving ??= fetch().catch((error) => {
+        // What a disposed model or session leaves behind fails in many ways, for one reason.
+        throw this.refusal ?? error;
+      });
+    return this.#latest = { count, discard, tokens };
   }
 
   /** Feeds what is not cached any more, the last selected token included, and selects the next. */
@@ -277,7 +326,7 @@ export class Decoding {
     gpu.upload(state, Uint32Array.of(total - 1, 0, this.#selected, 0, 0, 0, 0, 0));
     const recorder = gpu.record();
     this.select(recorder, llama.scratch.logits);
-    return this.submitted(gpu.submit([recorder], this.reads), 1, 0);
+    return this.submitted(gpu.submit([recorder], this.reads()), 1, 0);
   }
 
   /** Fills what the penalties look at: which tokens the prompt has, and the biases. */

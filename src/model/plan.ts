@@ -69,7 +69,7 @@ export function planMemory(config: ModelConfig, input: PlanInput): MemoryPlan {
   const scratchSizes = [chunkSize(prefillChunk, contextLength), stepSize(maxBatch, contextLength)];
   const scratch = scratchSizes.reduce((sum, size) => sum + scratchBytes(config, size), 0) +
     ropeTableBytes(config, contextLength) +
-    sequenceBytes() + decodingBytes(config.vocabSize);
+    sequenceBytes() + decodingBytes(config.vocabSize, maxBatch);
   const totalBytes = weightsBytes + kvBytes + scratch;
   let fits: boolean | null = true;
   let note = "";

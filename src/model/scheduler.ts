@@ -32,13 +32,15 @@ interface Request {
   readonly decoding: Decoding;
   /** How many it wants at most. */
   readonly most: number;
+  /** Guesses to feed after the token that is next, and to verify; then it takes part in a single step. */
+  readonly proposals: readonly number[];
   readonly resolve: (batch: Batch) => void;
   readonly reject: (reason: unknown) => void;
 }
 
 /** A recording that serves as long as its members, their tensors and their bounds are the same. */
 interface Kept {
-  readonly members: readonly { decoding: Decoding; bound: number; layers: readonly KvLayer[] }[];
+  readonly members: readonly { decoding: Decoding; nRows: number; bound: number; layers: readonly KvLayer[] }[];
   readonly ropeTable: Tensor;
   readonly recorder: Recorder;
 }
@@ -92,11 +94,12 @@ export class Scheduler {
    * Asks for the next tokens of a generation, which has no other such wish open.
    *
    * @param most How many tokens at most; the batch says how many it will be.
+   * @param proposals Guesses to verify.
    */
-  advance(decoding: Decoding, most: number): Promise<Batch> {
+  advance(decoding: Decoding, most: number, proposals: readonly number[]): Promise<Batch> {
     if (this.#stopped !== undefined) return Promise.reject(this.#stopped);
     return new Promise((resolve, reject) => {
-      this.#queue.push({ decoding, most, resolve, reject });
+      this.#queue.push({ decoding, most: proposals.length > 0 ? 1 : most, proposals, resolve, reject });
       this.#away.delete(decoding);
       this.#pump();
     });
@@ -158,7 +161,7 @@ export class Scheduler {
   async #runPass(): Promise<void> {
     let requests = this.#take();
     if (requests.length === 0) return;
-    const pacer = this.#pacerOf(requests.length);
+    const pacer = this.#pacerOf(rowsOf(requests));
     const steps = requests.reduce((least, { most }) => Math.min(least, most), Math.max(1, Math.floor(pacer.budget)));
     requests = await this.#reserve(requests, steps);
     try {
@@ -181,11 +184,15 @@ export class Scheduler {
   #take(): Request[] {
     const taken: Request[] = [];
     const rest: Request[] = [];
+    let nRows = 0;
     for (const request of this.#queue) {
       if (!this.#isWelcome(request)) continue;
       // Of sequences that are rotated by different frequencies each has its pass.
       const isAlike = request.decoding.sequence.regime === (taken[0] ?? request).decoding.sequence.regime;
-      (isAlike && taken.length < this.#runtime.maxBatch ? taken : rest).push(request);
+      const rows = rowsOf([request]);
+      const isTaken = isAlike && nRows + rows <= this.#runtime.maxBatch;
+      if (isTaken) nRows += rows;
+      (isTaken ? taken : rest).push(request);
     }
     this.#queue = rest;
     // The same members are the same recording, whoever came first.
@@ -204,7 +211,7 @@ export class Scheduler {
     const ready: Request[] = [];
     for (const request of requests) {
       try {
-        if (request.decoding.reserve(steps)) await this.#runtime.gpu.settle();
+        if (request.decoding.reserve(Math.max(steps, rowsOf([request])))) await this.#runtime.gpu.settle();
         ready.push(request);
       } catch (error) {
         request.reject(request.decoding.refusal ?? error);
@@ -216,25 +223,33 @@ export class Scheduler {
   /** The recording of one step of the requests, or of as many of them, from the first, as one submit can hold. */
   #record(requests: readonly Request[], steps: number, ropeTable: Tensor): Kept {
     const { gpu, stepLlama, config: { vocabSize } } = this.#runtime;
-    const members = requests.map(({ decoding }) => {
-      const { cache } = decoding.sequence;
-      return { decoding, bound: decoding.boundAfter(steps), layers: cache.layers };
+    const members = requests.map((request) => {
+      const { decoding } = request;
+      const nRows = rowsOf([request]);
+      const bound = decoding.boundAfter(Math.max(steps, nRows));
+      return { decoding, nRows, bound, layers: decoding.sequence.cache.layers };
     });
     const kept = this.#kept;
     const isSame = kept?.ropeTable === ropeTable && kept.members.length === members.length &&
-      members.every(({ decoding, bound, layers }, i) => {
+      members.every(({ decoding, nRows, bound, layers }, i) => {
         const other = kept.members[i]!;
-        return decoding === other.decoding && bound === other.bound && layers === other.layers;
+        return decoding === other.decoding && nRows === other.nRows && bound === other.bound && layers === other.layers;
       });
     if (isSame) return kept;
     const recorder = gpu.record();
-    stepLlama.forward(recorder, members.map(({ decoding, bound }) => decoding.segment(bound, ropeTable)));
-    stepLlama.logits(recorder, 0, members.length);
+    stepLlama.forward(recorder, members.map(({ decoding, nRows, bound }) => decoding.segment(nRows, bound, ropeTable)));
+    stepLlama.logits(recorder, 0, rowsOf(requests));
     const { logits } = stepLlama.scratch;
-    members.forEach(({ decoding }, row) => {
-      if (row > 0) recorder.copy(logits, row * vocabSize * 4, decoding.logits, 0, vocabSize * 4);
-      decoding.select(recorder, row > 0 ? decoding.logits : logits);
-    });
+    let row = 0;
+    for (const { decoding, nRows } of members) {
+      if (nRows > 1) {
+        decoding.verification!.record(recorder, logits, row, nRows);
+      } else {
+        if (row > 0) recorder.copy(logits, row * vocabSize * 4, decoding.logits, 0, vocabSize * 4);
+        decoding.select(recorder, row > 0 ? decoding.logits : logits);
+      }
+      row += nRows;
+    }
     if (recorder.steps.length > MAX_DISPATCHES && members.length > 1) {
       return this.#record(requests.slice(0, Math.ceil(members.length / 2)), steps, ropeTable);
     }
@@ -242,8 +257,9 @@ export class Scheduler {
   }
 
   #submit(requests: readonly Request[], recorder: Recorder, steps: number, pacer: Pacer): void {
-    const reads = requests.map(({ decoding }) => decoding.reads);
+    const reads = requests.map(({ decoding, proposals }) => decoding.reads(proposals));
     const submittedAt = performance.now();
+    for (const { decoding, proposals } of requests) decoding.uploadProposals(proposals);
     const readback = this.#runtime.gpu.submit(Array.from({ length: steps }, () => recorder), reads.flat());
     const away = new Set(requests.map(({ decoding }) => decoding));
     this.#away = away;
@@ -256,9 +272,10 @@ export class Scheduler {
       this.#pump();
     });
     let begin = 0;
-    requests.forEach(({ decoding, resolve }, i) => {
+    requests.forEach(({ decoding, proposals, resolve }, i) => {
       const end = reads[i]!.reduce((sum, { tensor }) => sum + tensor.byteLength, begin);
-      resolve(decoding.submitted(shared.part(begin, end), steps, steps));
+      const part = shared.part(begin, end);
+      resolve(proposals.length > 0 ? decoding.verifies(part, proposals) : decoding.submitted(part, steps, steps));
       begin = end;
     });
   }
@@ -278,4 +295,9 @@ export class Scheduler {
     }
     return pacer;
   }
+}
+
+/** Rows that requests take in a pass: the next token of each, and its guesses. */
+function rowsOf(requests: readonly Request[]): number {
+  return requests.reduce((sum, { proposals }) => sum + 1 + proposals.length, 0);
 }
