@@ -32,6 +32,7 @@ const SELECTIONS: Readonly<Record<string, ResolvedSampling>> = {
   "temperature": PLAIN,
   "temperature, top-p": { ...PLAIN, temperature: 0.7, topP: 0.95 },
   "penalty, temperature, top-k, top-p, min-p": {
+    ...PLAIN,
     repetitionPenalty: 1.1,
     temperature: 0.8,
     topK: 50,

@@ -18,6 +18,9 @@ const FLAGS = [
   "--enable-features=Vulkan",
 ];
 
+/** Milliseconds that anything may take: Chromium computes on the processor, and may share it. */
+export const PATIENCE_MS = 120_000;
+
 const MIME_TYPES: Readonly<Record<string, string>> = {
   css: "text/css",
   html: "text/html",
@@ -65,6 +68,7 @@ export async function openSite(folder: URL, flags: readonly string[] = FLAGS): P
     complaints,
     async newPage(options) {
       const page = await browser.newPage(options);
+      page.setDefaultTimeout(PATIENCE_MS);
       page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
       page.on("pageerror", (error) => complaints.push(error.message));
       return page;

@@ -7,7 +7,7 @@ import { assert, assertEquals } from "@std/assert";
 import type { Page } from "npm:playwright-core@1.65.1";
 import { Buffer } from "node:buffer";
 import { loadModel } from "../../mod.ts";
-import { openSite } from "./chromium.ts";
+import { openSite, PATIENCE_MS } from "./chromium.ts";
 
 const DIST = new URL("../../dist/browser/", import.meta.url);
 const MODEL = new URL("../testdata/pg-nano-yarn-2k", import.meta.url).pathname;
@@ -17,17 +17,14 @@ const TEMPLATE = "{{ bos_token }}{% for message in messages %}{{ message.content
 /** Where screenshots go, if anywhere. */
 const SCREENSHOTS = Deno.args[0];
 
-/** Milliseconds: Chromium computes on the processor, and may share it. */
-const PATIENCE = { timeout: 120_000 };
-
 async function load(page: Page): Promise<void> {
   await page.click("#load");
-  await page.waitForSelector("#work", { ...PATIENCE, state: "visible" });
+  await page.waitForSelector("#work", { state: "visible" });
 }
 
 /** Waits for a condition by looking: the page's security policy forbids the code that Playwright would put there. */
 async function until(holds: () => Promise<boolean>, what: string): Promise<void> {
-  const deadline = performance.now() + PATIENCE.timeout;
+  const deadline = performance.now() + PATIENCE_MS;
   while (!await holds()) {
     if (performance.now() > deadline) throw new Error(`Waited in vain: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -64,7 +61,7 @@ Deno.test("the page writes what Deno writes, and measures", async (t) => {
   await t.step("first text within seconds of a load, without a mouse", async () => {
     await page.focus("#from-bundled");
     await page.keyboard.press("Enter");
-    await page.waitForSelector("#work", { ...PATIENCE, state: "visible" });
+    await page.waitForSelector("#work", { state: "visible" });
     assertEquals(await page.getAttribute(":focus", "id"), "continue");
     await page.click("#sampling summary");
     await page.fill("#temperature", "0");
@@ -74,7 +71,7 @@ Deno.test("the page writes what Deno writes, and measures", async (t) => {
     const started = performance.now();
     await page.focus("#manuscript");
     await page.keyboard.press("Control+Enter");
-    await page.waitForSelector("#manuscript .new:not(:empty)", PATIENCE);
+    await page.waitForSelector("#manuscript .new:not(:empty)");
     const seconds = (performance.now() - started) / 1000;
     assert(seconds < 5, `The first text came after ${seconds.toFixed(1)} s`);
   });
@@ -94,7 +91,7 @@ Deno.test("the page writes what Deno writes, and measures", async (t) => {
     await page.click("#take-back");
     assertEquals(await page.textContent("#manuscript"), "The old man looked at the sea and");
     await page.click("#continue");
-    await page.waitForSelector("#manuscript .new:not(:empty)", PATIENCE);
+    await page.waitForSelector("#manuscript .new:not(:empty)");
     await page.keyboard.press("Escape");
     await hasText(page, "#continue", /^Continue$/);
     assertEquals(await page.textContent("#work-error"), "");
@@ -139,7 +136,7 @@ Deno.test("the page writes what Deno writes, and measures", async (t) => {
     await page.click("#sampling summary");
     await page.fill("#message", "Where was the man?");
     await page.keyboard.press("Enter");
-    await page.waitForSelector("#messages .assistant:not(:empty)", PATIENCE);
+    await page.waitForSelector("#messages .assistant:not(:empty)");
     await hasText(page, "#send", /^Send$/);
     assertEquals(await page.textContent("#messages .user"), "Where was the man?");
     assertEquals(await page.textContent("#work-error"), "");

@@ -60,8 +60,8 @@ Deno.test("uploadRows() writes rows into the parts that they fall in", async () 
       parts.push({ ...createMatrix(gpu, "stored", rows, COLUMNS, "f32").parts[0]!, rowBegin });
     }
     const matrix = { rows: 100, columns: COLUMNS, groups: 2, format: "f32", parts } as const;
-    uploadRows(gpu, bytes.subarray(0, 50 * COLUMNS * 4), matrix, 2);
-    uploadRows(gpu, bytes.subarray(50 * COLUMNS * 4), matrix, 52);
+    uploadRows(gpu, bytes.subarray(0, 50 * COLUMNS * 4), matrix, 2, "weight");
+    uploadRows(gpu, bytes.subarray(50 * COLUMNS * 4), matrix, 52, "weight");
     const stored = (await Promise.all(parts.map(({ weight }) => gpu.read(weight)))).flatMap((part) => [...part]);
     const edge = new Uint8Array(COLUMNS * 4);
     assertEquals(stored, [...edge, ...edge, ...bytes, ...edge]);
