@@ -22,7 +22,7 @@ import { SharedReadback } from "./shared_readback.ts";
 const FIRST_STEPS = { software: 1, gpu: 4 };
 
 /** Milliseconds of prefill between two passes at most. */
-const MOST_PREFILL_MS = 250;
+const MOST_PREFILL_MS = 150;
 
 /** Milliseconds that a pass waits at most, after the one before, for members whose callers are still at work. */
 const MOST_GRACE_MS = 20;

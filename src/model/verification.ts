@@ -5,7 +5,7 @@
  */
 import type { Gpu } from "../gpu/device.ts";
 import type { Recorder } from "../gpu/recorder.ts";
-import { byteLengthOf, type Tensor } from "../gpu/tensor.ts";
+import type { Tensor } from "../gpu/tensor.ts";
 import { argmax, bestOf, stretches } from "../kernels/argmax.ts";
 import { lookUp } from "./prompt_lookup.ts";
 
@@ -15,11 +15,6 @@ export interface SpeculationFigures {
   readonly proposed: number;
   /** Those of them that were what the model selects. */
   readonly accepted: number;
-}
-
-/** Bytes of a verification of up to `most` guesses. */
-export function verificationBytes(vocabSize: number, most: number): number {
-  return byteLengthOf("u32", [most + 1, stretches(vocabSize), 2]);
 }
 
 /** See the module's description. */
