@@ -7,6 +7,8 @@ interface Expected {
   logprobs: number[];
   prompt: number[];
   greedy: number[];
+  /** The largest difference of a logprob when transformers run in float16. */
+  float16: number;
   text: string;
   prompt_text: string;
 }
@@ -39,6 +41,17 @@ for (const name of names) {
     assertEquals(Array.from(model.tokenizer.encode(reference.text, { addSpecialTokens: true })), reference.tokens);
     const { tokens } = await model.generate(reference.prompt, { maxTokens: reference.greedy.length }).result;
     assertEquals([...tokens], reference.greedy);
+  });
+}
+
+for (
+  const name of ["head_dim_64", "yarn_rope_scaling", "mistral_window", "qwen3_yarn", "phi3_longrope", "smollm3_nope"]
+) {
+  Deno.test(`a model in f16 is no further off than transformers in float16: ${name}`, async () => {
+    const reference = await expected(`${name}/expected.json`);
+    const options = { weights: "f16", kvCache: "f16", contextLength: 256 } as const;
+    using model = await loadModel(new URL(name, root).pathname, options);
+    await assertFollows(model, reference, reference.float16);
   });
 }
 

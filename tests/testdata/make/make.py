@@ -8,6 +8,7 @@ Every directory holds config.json, weights, tokenizer.json, tokenizer_config.jso
   text, tokens    text and its token ids, <s> first
   logprobs        ln p(tokens[i+1] | tokens[..i]) by transformers, float32, eager attention
   rounding        largest change of these logprobs when the matrices are in float64
+  float16         largest change when the model is run in float16; null where it overflows
   prompt_text, prompt, greedy   a prompt, its ids and the greedy continuation
   margin          smallest difference between the two best logits along that continuation
   mistakes        for each mistake named, the largest change of a logprob that it would cause; each is at least ten
@@ -17,6 +18,7 @@ Quantised GGUF files have their own, by the dequantised weights.
 """
 
 import json
+import math
 import shutil
 import sys
 from pathlib import Path
@@ -27,7 +29,7 @@ from safetensors.torch import save_file
 
 import gguf_file
 from cases import CASES, PROMPT_TOKENS, REFERENCES
-from reference import greedy_of, logprobs_of, model_of
+from reference import greedy_of, halved, logprobs_of, model_of
 from tokenizer import BOS, EOS, tokenizer_config, train
 from weights import random_weights
 
@@ -71,6 +73,7 @@ def expected_of(config_dir, weights, tokenizer, n_tokens, mistakes=None):
     rounding = float((logprobs_of(model_of(config_dir, weights, **reference).double(), tokens) - logprobs).abs().max())
     if rounding > TOLERANCE / 10:
         raise ValueError(f"{config_dir.name}: float64 changes a logprob by {rounding}")
+    half = float((logprobs_of(halved(model_of(config_dir, weights, **reference)), tokens) - logprobs).abs().max())
     prompt_text, prompt, greedy, margin = find_greedy(model, tokenizer, PROMPT_TOKENS.get(config_dir.name, 9))
     changes = {}
     for name, mistake in (mistakes or {}).items():
@@ -84,6 +87,7 @@ def expected_of(config_dir, weights, tokenizer, n_tokens, mistakes=None):
         "text": text,
         "tokens": tokens,
         "rounding": round(rounding, 7),
+        "float16": round(half, 6) if math.isfinite(half) else None,
         "logprobs": [round(value, 6) for value in logprobs.tolist()],
         "prompt_text": prompt_text,
         "prompt": prompt,

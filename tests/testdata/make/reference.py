@@ -1,4 +1,4 @@
-"""Reference logprobs and greedy tokens by transformers in float32."""
+"""Reference logprobs and greedy tokens by transformers, in float32 unless the model is halved."""
 
 import json
 
@@ -21,6 +21,16 @@ def model_of(directory, weights, **changes):
     if missing or unexpected:
         raise ValueError(f"{directory}: missing {missing}, unexpected {unexpected}")
     model.tie_weights()
+    return model
+
+
+def halved(model):
+    """The model in float16, as from_pretrained loads it: the rotary frequencies stay in float32."""
+    rotary = model.model.rotary_emb
+    frequencies = {name: buffer.clone() for name, buffer in rotary.named_buffers()}
+    model = model.half()
+    for name, buffer in frequencies.items():
+        setattr(rotary, name, buffer)
     return model
 
 
