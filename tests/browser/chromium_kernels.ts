@@ -1,5 +1,5 @@
 /**
- * Every kernel's test, run in Chromium: `deno task test:browser`.
+ * Kernels' tests, run in Chromium: `deno task test:browser`.
  *
  * @module
  */
@@ -24,6 +24,7 @@ const KEPT: Readonly<Record<string, RegExp>> = {
   "attention_test.ts": /does not depend|one token is the last row|as far apart|on 2 x/,
   "matmul_test.ts": /(f16|q8|q4m)$/,
   "matvec_test.ts": /(f16|q8|q4m)$/,
+  "norm_matmul_test.ts": /(f16|q8)$/,
 };
 
 /** One module a test file, which runs it and gives its outcomes. */
