@@ -66,6 +66,29 @@ for (const kvCache of KV_FORMATS) {
   });
 }
 
+Deno.test("guesses that were wrong take rows of the ring too", async () => {
+  using model = await open("mistral_window", { prefillChunk: 7 });
+  const { tokens } = await textOf("mistral_window");
+  // Two layers see no further than the last 47 tokens, so that what follows is known before the prompt is made.
+  const tail = tokens.slice(1, 81);
+  const [next] = await fresh(model, tail, 1);
+  const wrong = [3, 4, 3, 4, 3, 4];
+  const prompt = [...tokens.slice(100, 200), ...tail.slice(-4), next!, ...wrong, ...tail];
+  using session = model.createSession();
+  session.append(prompt);
+  const generation = session.generate({ maxTokens: 20, speculate: 6 });
+  let generated = 0;
+  for await (const chunk of generation) if ((generated += chunk.tokens.length) >= 2) break;
+  const all = [...session.tokens];
+  // The ring has 64 rows: at its end, 40 tokens and more lie behind the window.
+  for (let back = 30; back <= 44; back += 2) {
+    using fork = session.fork();
+    fork.truncate(all.length - back);
+    const got = [...(await fork.generate({ maxTokens: 3 }).result).tokens];
+    assertEquals(got, await fresh(model, all.slice(0, all.length - back), 3), `${back} back`);
+  }
+});
+
 Deno.test("a cache grows to the ring and no further, as planned", async () => {
   const { tokens } = await textOf("mistral_window");
   for (const [name, layers] of [["mistral_window", [64, 64]], ["qwen2_window", [256, 64]]] as const) {
