@@ -34,7 +34,8 @@ def q4(groups):
     best_inverse, best_d = torch.zeros_like(extreme), torch.zeros_like(extreme)
     q, products = torch.empty_like(groups), torch.empty_like(groups)
     for step in range(15):
-        inverse = (-5.625 - 0.25 * step) / extreme
+        # Not a number by a tensor, which torch takes for a product with the reciprocal: bfloat16 has many ties to break.
+        inverse = torch.full_like(extreme, -5.625 - 0.25 * step) / extreme
         torch.mul(groups, inverse[:, None], out=q).round_().clamp_(-8, 7)
         product = torch.mul(q, groups, out=products).sum(1)
         square = torch.mul(q, q, out=products).sum(1)
