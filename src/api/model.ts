@@ -294,6 +294,9 @@ export class Model {
       this.#lastKvBytes = sequence.kvBytes;
       const mean = logprobs.reduce((sum, value) => sum + value, 0) / logprobs.length;
       return { tokens, logprobs, perplexity: Math.exp(-mean) };
+    } catch (error) {
+      // What a disposed model leaves behind fails in many ways, for one reason.
+      throw this.#parts.runtime.gone.aborted ? this.#parts.runtime.gone.reason : error;
     } finally {
       this.#scoring--;
       sequence.dispose();
