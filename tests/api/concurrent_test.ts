@@ -61,8 +61,8 @@ Deno.test("generations that run at once share passes and give the texts that the
   const alone = await countDispatches(async () => {
     for (const [i, prompt] of prompts.entries()) await assertAsAlone(model, prompt, texts[i]!, options);
   });
-  // Of a pass's 11 dispatches a layer 8 serve all of its sequences.
-  assert(together < 0.6 * alone, `Expected far less than ${alone} dispatches, got ${together}`);
+  // Of a pass's dispatches 7 a layer serve all 8 sequences and 3 serve one each: 31, where alone they take 8 times 7.
+  assert(together < 0.7 * alone, `Expected far less than ${alone} dispatches, got ${together}`);
 });
 
 Deno.test("a text does not depend on the order in which generations start, nor its random numbers on the others", async () => {
