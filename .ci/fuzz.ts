@@ -1,7 +1,7 @@
 /**
- * Fuzzes every parser of the Rust core for a while, two at a time, where a nightly Rust is installed.
+ * Fuzzes every parser of the Rust core for a while, where a nightly Rust is installed.
  *
- * usage: deno task fuzz [SECONDS], 60 unless given
+ * usage: deno task fuzz [SECONDS [AT_ONCE]]: 60 seconds each, two at a time, unless given
  *
  * @module
  */
@@ -65,13 +65,12 @@ async function fuzz(name: string, seconds: number): Promise<boolean> {
   }
 }
 
-const seconds = Number(Deno.args[0] ?? 60);
-if (!Number.isInteger(seconds) || seconds < 1) {
-  console.error(
-    `skein: Cannot fuzz for ${JSON.stringify(Deno.args[0])} seconds: expected a whole number of at least 1`,
-  );
+const [seconds, atOnce] = [Deno.args[0] ?? 60, Deno.args[1] ?? 2].map((given) => {
+  const count = Number(given);
+  if (Number.isInteger(count) && count >= 1) return count;
+  console.error(`skein: Cannot fuzz by ${JSON.stringify(given)}: expected a whole number of at least 1`);
   Deno.exit(1);
-}
+}) as [number, number];
 if (Deno.build.target !== TARGET || !await succeeds("cargo", ["+nightly", "--version"])) {
   console.error("skein: no nightly Rust for this machine, the parsers are not fuzzed");
   Deno.exit(0);
@@ -87,5 +86,5 @@ async function work(): Promise<void> {
     if (!await fuzz(name, seconds)) failed++;
   }
 }
-await Promise.all([work(), work()]);
+await Promise.all(Array.from({ length: atOnce }, work));
 Deno.exit(failed === 0 ? 0 : 1);
