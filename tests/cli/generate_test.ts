@@ -11,6 +11,7 @@ Deno.test("generate --json prints one document with what DESIGN promises", async
     "text",
     "tokens",
     "finish_reason",
+    "context_slides",
     "usage",
     "timings",
     "memory",

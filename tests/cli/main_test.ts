@@ -43,7 +43,7 @@ Deno.test("skein --version tells the package's version", async () => {
 
 Deno.test("skein refuses what it does not know, and names what is near", async () => {
   await assertRefused(["generat", PG_NANO], "Unknown command generat: did you mean generate");
-  await assertRefused(["train", PG_NANO], "Unknown command train: expected one of generate, chat, score");
+  await assertRefused(["train", PG_NANO], "Unknown command train: expected one of generate, chat, serve, score");
   await assertRefused(["--json"], "Unknown option --json");
   await assertRefused(
     ["generate", PG_NANO, "--prompt", "x", "--max-token", "3"],
