@@ -12,8 +12,8 @@ function parting(a: readonly number[], b: readonly number[]): number {
 Deno.test("speculation gives the text of greedy selection in fewer passes", async () => {
   using model = await loadModel(folder, { contextLength: 512 });
   const prompt = REFRAIN.repeat(6);
-  const plain = await model.generate(prompt, { maxTokens: 60, topLogprobs: 2 }).result;
-  const fast = await model.generate(prompt, { maxTokens: 60, speculate: 8 }).result;
+  const plain = await model.generate(prompt, { maxTokens: 200, topLogprobs: 2 }).result;
+  const fast = await model.generate(prompt, { maxTokens: 200, speculate: 8 }).result;
   const at = parting(fast.tokens, plain.tokens);
   if (at >= 0) {
     // Rounding depends on how many rows a pass has, and may turn round what is as good as equal.
@@ -22,7 +22,8 @@ Deno.test("speculation gives the text of greedy selection in fewer passes", asyn
   }
   assertEquals(fast.tokens.length, plain.tokens.length);
   const { proposed, accepted } = fast.speculation!;
-  assert(accepted >= 5, `Expected a repetition to be guessed, got ${accepted} of ${proposed}`);
+  // How often it guesses depends on how fast tokens arrive; the model ends in a loop, which is guessed in any case.
+  assert(accepted >= 20, `Expected a repetition to be guessed, got ${accepted} of ${proposed}`);
   assertEquals(plain.speculation, undefined);
 });
 
