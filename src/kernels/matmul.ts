@@ -9,34 +9,12 @@ import type { Recorder } from "../gpu/recorder.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import * as wgsl from "../../wgsl/mod.ts";
 import { formatConstants, formatFamily, formatSource } from "./formats.ts";
-import { hasMatvec, hasSubgroups, matvec } from "./matvec.ts";
+import { hasMatvec, hasSubgroups, matvec, PRODUCT_PARAMS, productWith } from "./matvec.ts";
 
 type Bindings = "weight" | "scales" | "x" | "bias" | "out";
-type Params =
-  | "rows"
-  | "groups"
-  | "columns4"
-  | "x_begin4"
-  | "out_begin"
-  | "bias_begin"
-  | "has_bias"
-  | "add"
-  | "n_rows"
-  | "out_stride";
-
 const BINDINGS = { weight: "read", scales: "read", x: "read", bias: "read", out: "read_write" } as const;
-const PARAMS = {
-  rows: "u32",
-  groups: "u32",
-  columns4: "u32",
-  x_begin4: "u32",
-  out_begin: "u32",
-  bias_begin: "u32",
-  has_bias: "u32",
-  add: "u32",
-  n_rows: "u32",
-  out_stride: "u32",
-} as const;
+const PARAMS = { ...PRODUCT_PARAMS, n_rows: "u32", out_stride: "u32" } as const;
+type Params = keyof typeof PARAMS;
 
 const matmulDirect = formatFamily((format): Kernel<Bindings, Params, "LOADS" | "QUADS" | "TAIL" | "ROWS"> =>
   defineKernel({
@@ -106,7 +84,7 @@ export interface Matmul {
  */
 export function matmul(recorder: Recorder, operands: Matmul): void {
   const { x, xOffset = 0, matrix, bias, out, outOffset = 0, outStride = matrix.rows, nRows, add = false } = operands;
-  const { columns, groups, format } = matrix;
+  const { columns, format } = matrix;
   if (columns % 4 !== 0) {
     throw new RangeError(`Cannot multiply by a matrix of ${columns} columns: their number must be a multiple of 4`);
   }
@@ -115,21 +93,10 @@ export function matmul(recorder: Recorder, operands: Matmul): void {
     matvec(recorder, { x, xOffset, matrix, bias, out, outOffset, add });
     return;
   }
-  for (const { rowBegin, rows, weight, scales } of matrix.parts) {
-    // Without a bias the kernel does not read the binding, which must hold some tensor nevertheless.
-    const buffers = { weight, scales, x, bias: bias ?? scales, out };
-    const params = {
-      rows,
-      groups,
-      columns4: columns / 4,
-      x_begin4: xOffset * columns / 4,
-      out_begin: outOffset + rowBegin,
-      bias_begin: rowBegin,
-      has_bias: Number(bias !== undefined),
-      add: Number(add),
-      n_rows: nRows,
-      out_stride: outStride,
-    };
+  for (const part of matrix.parts) {
+    const product = productWith(part, { x, xOffset, matrix, bias, out, outOffset, add });
+    const { buffers } = product;
+    const params = { ...product.params, n_rows: nRows, out_stride: outStride };
     const constants = { ...formatConstants(format), TAIL: columns % GROUP !== 0 };
     if (!traits.isSoftware) {
       recorder.dispatch(matmulTiled[format], buffers, params, constants);

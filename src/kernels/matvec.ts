@@ -5,16 +5,15 @@
  * @module
  */
 import { defineKernel, type Kernel } from "../gpu/kernel.ts";
-import { GROUP, type Matrix } from "../gpu/matrix.ts";
+import { GROUP, type Matrix, type MatrixPart } from "../gpu/matrix.ts";
 import type { AdapterTraits, Recorder } from "../gpu/recorder.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import * as wgsl from "../../wgsl/mod.ts";
 import { formatConstants, formatFamily, formatSource } from "./formats.ts";
 
 type Bindings = "weight" | "scales" | "x" | "bias" | "gain" | "out";
-type Params = "rows" | "groups" | "columns4" | "x_begin4" | "out_begin" | "bias_begin" | "has_bias" | "add" | "eps";
 type Names = "LOADS" | "QUADS" | "ROWS" | "PER_OUTPUT" | "NORM";
-type MatvecKernel<C extends string> = Kernel<Bindings, Params, Names | C>;
+type MatvecKernel<C extends string> = Kernel<Bindings, keyof typeof PARAMS, Names | C>;
 
 const BINDINGS = {
   weight: "read",
@@ -24,7 +23,8 @@ const BINDINGS = {
   gain: "read",
   out: "read_write",
 } as const;
-const PARAMS = {
+/** Fields that `struct Params` of every product with a weight matrix begins with. */
+export const PRODUCT_PARAMS = {
   rows: "u32",
   groups: "u32",
   columns4: "u32",
@@ -33,8 +33,8 @@ const PARAMS = {
   bias_begin: "u32",
   has_bias: "u32",
   add: "u32",
-  eps: "f32",
 } as const;
+const PARAMS = { ...PRODUCT_PARAMS, eps: "f32" } as const;
 const NAMES = ["LOADS", "QUADS", "ROWS", "PER_OUTPUT", "NORM"] as const;
 
 const direct = formatFamily((format): MatvecKernel<"TAIL" | "ODD" | "TOUCHES"> =>
@@ -85,37 +85,34 @@ export function hasMatvec(traits: AdapterTraits): boolean {
   return !traits.isSoftware || hasSubgroups(traits);
 }
 
-/** Operands of `matvec`. */
-export interface Matvec {
-  /** Input: (at least xOffset + 1, matrix.columns) f32. */
+/** Operands that every product with a weight matrix has. */
+export interface Product {
+  /** Input: (at least xOffset + the number of vectors, matrix.columns) f32. */
   readonly x: Tensor;
-  /** Row of `x` to use. */
+  /** First row of `x` to use. */
   readonly xOffset: number;
-  /** The norm that the input goes through first: its gain, (matrix.columns) f32, and what is added to the mean square. */
-  readonly norm?: { readonly gain: Tensor; readonly eps: number } | undefined;
   /** The weights W: (rows, columns), columns a multiple of 4. */
   readonly matrix: Matrix;
-  /** Whether the rows are gate rows, then as many up rows, and silu(gate) * up the output; of one part then. */
-  readonly gated?: boolean;
   /** Added to each row's product: (matrix.rows) f32. */
   readonly bias?: Tensor | undefined;
-  /** Output: (outOffset + matrix.rows) f32, or half as many rows if `gated`. */
+  /** Output; its shape is the operation's. */
   readonly out: Tensor;
-  /** Index in `out` where the first row's goes. */
+  /** Index in a row of `out` where the first matrix row's goes. */
   readonly outOffset: number;
   /** Whether to add to what `out` holds. */
   readonly add: boolean;
 }
 
-/** Records the product, on adapters that `hasMatvec`. */
-export function matvec(recorder: Recorder, operands: Matvec): void {
-  const { x, xOffset, norm, matrix, gated = false, bias, out, outOffset, add } = operands;
-  const { columns, groups, format } = matrix;
-  const { isSoftware, subgroupSize } = recorder.traits;
-  for (const { rowBegin, rows, weight, scales } of matrix.parts) {
-    // Bindings that the kernel does not read must hold some tensor nevertheless.
-    const buffers = { weight, scales, x, bias: bias ?? scales, gain: norm?.gain ?? x, out };
-    const params = {
+/** Buffers and params of a product with one part of its matrix, for kernels with `PRODUCT_PARAMS`. */
+export function productWith({ rowBegin, rows, weight, scales }: MatrixPart, product: Product): {
+  readonly buffers: Readonly<Record<"weight" | "scales" | "x" | "bias" | "out", Tensor>>;
+  readonly params: Readonly<Record<keyof typeof PRODUCT_PARAMS, number>>;
+} {
+  const { x, xOffset, matrix: { groups, columns }, bias, out, outOffset, add } = product;
+  return {
+    // Without a bias the kernel does not read the binding, which must hold some tensor nevertheless.
+    buffers: { weight, scales, x, bias: bias ?? scales, out },
+    params: {
       rows,
       groups,
       columns4: columns / 4,
@@ -124,8 +121,29 @@ export function matvec(recorder: Recorder, operands: Matvec): void {
       bias_begin: rowBegin,
       has_bias: Number(bias !== undefined),
       add: Number(add),
-      eps: norm?.eps ?? 0,
-    };
+    },
+  };
+}
+
+/** Operands of `matvec`. */
+export interface Matvec extends Product {
+  /** The norm that the input goes through first: its gain, (matrix.columns) f32, and what is added to the mean square. */
+  readonly norm?: { readonly gain: Tensor; readonly eps: number } | undefined;
+  /** Whether the rows are gate rows, then as many up rows, and silu(gate) * up the output; of one part then. */
+  readonly gated?: boolean;
+  /** Output: (outOffset + matrix.rows) f32, or half as many rows if `gated`. */
+  readonly out: Tensor;
+}
+
+/** Records the product, on adapters that `hasMatvec`. */
+export function matvec(recorder: Recorder, operands: Matvec): void {
+  const { x, norm, matrix, gated = false } = operands;
+  const { columns, groups, format } = matrix;
+  const { isSoftware, subgroupSize } = recorder.traits;
+  for (const part of matrix.parts) {
+    const product = productWith(part, operands);
+    const buffers = { ...product.buffers, gain: norm?.gain ?? x };
+    const params = { ...product.params, eps: norm?.eps ?? 0 };
     const constants = {
       ...formatConstants(format),
       ROWS: 4,
