@@ -5,7 +5,7 @@
  * @module
  */
 import type { Gpu } from "../src/gpu/device.ts";
-import { defineKernel, type Kernel } from "../src/gpu/kernel.ts";
+import { defineKernel, type Kernel, type ParamType } from "../src/gpu/kernel.ts";
 import type { Recorder } from "../src/gpu/recorder.ts";
 import { timeDispatches } from "../src/gpu/timestamps.ts";
 import { gpuMs } from "./gpu_time.ts";
@@ -46,25 +46,21 @@ const copy: Kernel<"source" | "out", "n4"> = defineKernel({
   cost: ({ n4 }) => n4,
 });
 
-const fma: Kernel<"out", "n_workgroups" | "a" | "b", "ROUNDS"> = defineKernel({
-  name: "fma",
-  source: [source("fma")],
-  constants: ["ROUNDS"],
-  bindings: { out: "read_write" },
-  params: { n_workgroups: "u32", a: "f32", b: "f32" },
-  workgroups: ({ n_workgroups }) => [n_workgroups],
-  cost: ({ n_workgroups }, { ROUNDS }) => n_workgroups * 64 * ROUNDS * 16 * 32,
-});
+/** A kernel that works in registers alone, 16 * 32 times a round and invocation, with two operands of a type. */
+function inRegisters(name: string, operand: ParamType): Kernel<"out", "n_workgroups" | "a" | "b", "ROUNDS"> {
+  return defineKernel({
+    name,
+    source: [source(name)],
+    constants: ["ROUNDS"],
+    bindings: { out: "read_write" },
+    params: { n_workgroups: "u32", a: operand, b: operand },
+    workgroups: ({ n_workgroups }) => [n_workgroups],
+    cost: ({ n_workgroups }, { ROUNDS }) => n_workgroups * 64 * ROUNDS * 16 * 32,
+  });
+}
 
-const dot4: Kernel<"out", "n_workgroups" | "a" | "b", "ROUNDS"> = defineKernel({
-  name: "dp4a",
-  source: [source("dp4a")],
-  constants: ["ROUNDS"],
-  bindings: { out: "read_write" },
-  params: { n_workgroups: "u32", a: "u32", b: "u32" },
-  workgroups: ({ n_workgroups }) => [n_workgroups],
-  cost: ({ n_workgroups }, { ROUNDS }) => n_workgroups * 64 * ROUNDS * 16 * 32,
-});
+const fma = inRegisters("fma", "f32");
+const dp4a = inRegisters("dp4a", "u32");
 
 const increment: Kernel<"count"> = defineKernel({
   name: "increment",
@@ -114,7 +110,7 @@ export async function measureMoreCeilings(gpu: Gpu): Promise<MoreCeilings> {
   const rounds = 64;
   using out = gpu.createTensor("dp4a", "u32", [workgroups * 64]);
   const products = gpu.record();
-  products.dispatch(dot4, { out }, { n_workgroups: workgroups, a: 0x01020304, b: 7 }, { ROUNDS: rounds });
+  products.dispatch(dp4a, { out }, { n_workgroups: workgroups, a: 0x01020304, b: 7 }, { ROUNDS: rounds });
   const computed = await measure(gpu, products);
 
   using count = gpu.createTensor("count", "u32", [1]);
