@@ -7,6 +7,7 @@
 import { Gpu } from "../src/gpu/device.ts";
 import type { Recorder } from "../src/gpu/recorder.ts";
 import { logprobs } from "../src/kernels/logprobs.ts";
+import { resolveSampling } from "../src/generate/sampling.ts";
 import { createSelection, type ResolvedSampling, select } from "../src/kernels/select.ts";
 
 /** Selections in a submit, so that one takes milliseconds. */
@@ -15,17 +16,7 @@ const REPEATS = 16;
 /** Vocabularies of Llama-2, SmolLM2 and Llama-3. */
 const VOCABULARIES = [32000, 49152, 128256];
 
-const PLAIN: ResolvedSampling = {
-  logitBias: [],
-  repetitionPenalty: 1,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  temperature: 1,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  seed: 1,
-};
+const PLAIN = resolveSampling({ temperature: 1, seed: 1 });
 
 const SELECTIONS: Readonly<Record<string, ResolvedSampling>> = {
   "greedy": { ...PLAIN, temperature: 0 },

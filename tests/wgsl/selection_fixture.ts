@@ -4,23 +4,14 @@
  * @module
  */
 import { assertEquals } from "@std/assert";
+import { resolveSampling } from "../../src/generate/sampling.ts";
 import type { Tensor } from "../../src/gpu/tensor.ts";
 import type { ResolvedSampling } from "../../src/kernels/sample.ts";
 import { createSelection, select } from "../../src/kernels/select.ts";
 import { gpu, random, upload } from "./fixture.ts";
 
 /** Draws from the whole vocabulary with its own probabilities. */
-export const PLAIN: ResolvedSampling = {
-  logitBias: [],
-  repetitionPenalty: 1,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  temperature: 1,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  seed: 0,
-};
+export const PLAIN: ResolvedSampling = resolveSampling({ temperature: 1, seed: 0 });
 
 /** Normally distributed values, as logits roughly are. */
 export function normals(length: number, seed: number, scale: number): Float32Array<ArrayBuffer> {
