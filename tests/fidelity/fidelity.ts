@@ -5,8 +5,8 @@
  * usage: deno task fidelity SMOLLM2 DATA [--missing] [GROUP ...], where a GROUP is logprobs, greedy, seed, chunks,
  * perplexity, scalings, positions, passkey, quality or kv
  *
- * SMOLLM2 holds smollm2-135m (sharded safetensors, f16), smollm2-135m-q4_1.gguf (their source), and, by
- * make_bin_shards.py, smollm2-135m-bin and smollm2-135m-bin-bf16. DATA holds pg19/books and models with pg-nano-256,
+ * SMOLLM2 holds smollm2-135m (sharded safetensors, f16), smollm2-135m-q4_1.gguf (their source), by make_bin_shards.py
+ * smollm2-135m-bin and smollm2-135m-bin-bf16, and by make_wide_heads.py smollm2-135m-wide. DATA holds pg19/books and models with pg-nano-256,
  * pg-nano-yarn-2k, windows.json, reference.json and passkey_trials.json. --missing measures only those of perplexity,
  * scalings, positions and passkey that reference_tables.json lacks. Prints a table; exits with 1 if a line fails.
  *
@@ -39,6 +39,7 @@ const files = {
   gguf: `${smollm2}/smollm2-135m-q4_1.gguf`,
   torch: `${smollm2}/smollm2-135m-bin`,
   torchBf16: `${smollm2}/smollm2-135m-bin-bf16`,
+  wide: `${smollm2}/smollm2-135m-wide`,
 };
 const groups: Record<string, () => AsyncIterable<Measure>> = {
   logprobs: () => measureLogprobs(files),
@@ -55,6 +56,7 @@ const groups: Record<string, () => AsyncIterable<Measure>> = {
     // Small models with large keys lose more to 4 bits; the README says how much.
     yield* measureKvFormats(files.gguf, data, { length: 2048, nBooks: 3, q8: 0.1, q4: 4 });
     yield* measureKvFormats(files.gguf, data, { length: 8192, nBooks: 1, q8: 0.1, q4: 4 });
+    yield* measureKvFormats(files.wide, data, { length: 2048, nBooks: 3, q8: 0.1, q4: 4 });
   },
 };
 
