@@ -56,7 +56,7 @@ export class SyntheticModel {
     this.#gpu = gpu;
     this.#options = options;
     const matrix = (slot: Slot): Matrix => {
-      const format = formatOf(slot.tensors.map(() => "BF16" as const), options.weights, slot.role);
+      const format = formatOf("BF16", options.weights, slot.role);
       const made = createMatrix(gpu, slot.label, slot.rows, padded(slot.columns), format);
       // Two f16 of about 0.0055: as scales they keep activations small, as weights they are any.
       for (const { weight, scales } of made.parts) for (const each of [weight, scales]) this.#fill(each, 0x1da31da3);

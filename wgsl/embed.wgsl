@@ -28,7 +28,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   if (k4 < params.columns4 && row < params.rows) {
     let group = k4 / 8u;
     let inside = k4 % 8u;
-    let load = weight[(row * params.groups + group) * LOADS + inside / QUADS];
+    let load = load_weights(row, group * LOADS + inside / QUADS, params.groups);
     let pair = scale_pair(row, group / 2u, params.groups);
     let scale = select(pair.xy, pair.zw, (group & 1u) != 0u);
     var value = quad(load, inside % QUADS);

@@ -55,9 +55,9 @@ fn main(
       }
     }
     for (var l = 0; l < LOADS; l++) { // @unroll
-      var load: array<vec4u, ROWS>;
+      var load: array<Load, ROWS>;
       for (var r = 0; r < ROWS; r++) { // @unroll
-        load[r] = weight[(row[r] * params.groups + g) * LOADS + l];
+        load[r] = load_weights(row[r], g * LOADS + l, params.groups);
       }
       for (var j = 0; j < QUADS; j++) { // @unroll
         let k4 = g * 8u + l * QUADS + j;

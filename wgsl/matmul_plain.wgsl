@@ -51,9 +51,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
       }
     }
     for (var l = 0u; l < LOADS; l++) {
-      var load: array<vec4u, ROWS>;
+      var load: array<Load, ROWS>;
       for (var r = 0; r < ROWS; r++) { // @unroll
-        load[r] = weight[(row[r] * params.groups + g) * LOADS + l];
+        load[r] = load_weights(row[r], g * LOADS + l, params.groups);
       }
       for (var j = 0; j < QUADS; j++) { // @unroll
         let k4 = g * 8u + l * QUADS + j;

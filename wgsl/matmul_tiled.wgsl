@@ -55,7 +55,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
     var w: array<vec4f, 4>;
     var value: array<vec4f, 4>;
     for (var i = 0; i < 4; i++) { // @unroll
-      w[i] = quad(weight[(row[i] * params.groups + g) * LOADS + inside / QUADS], inside % QUADS);
+      w[i] = quad(load_weights(row[i], g * LOADS + inside / QUADS, params.groups), inside % QUADS);
       if (SCALED) {
         let pair = scale_pair(row[i], g / 2u, params.groups);
         let scale = select(pair.xy, pair.zw, (g & 1u) != 0u);

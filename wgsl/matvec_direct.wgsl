@@ -86,9 +86,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
             let up = select(0u, outputs * params.groups * LOADS - stretch, PER_OUTPUT == 2u && step >= stretch);
             touched ^= weight[min(next + step + up, last_load)].x;
           }
-          var load: array<vec4u, ROWS>;
+          var load: array<Load, ROWS>;
           for (var r = 0; r < ROWS; r++) { // @unroll
-            load[r] = weight[(row[r] * params.groups + g) * LOADS + l];
+            load[r] = load_weights(row[r], g * LOADS + l, params.groups);
           }
           for (var j = 0; j < QUADS; j++) { // @unroll
             let value = vec4f(

@@ -85,13 +85,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   let row_loads = params.groups * LOADS;
   var row: array<u32, ROWS>;
   var total: array<f32, ROWS>;
-  var ahead: array<vec4u, ROWS>;
+  var ahead: array<Load, ROWS>;
   var ahead_scale: array<vec4f, ROWS>;
   // Past the end of a row, its last load is multiplied by x = 0.
   var at = min(lane, row_loads - 1u);
   for (var r = 0; r < ROWS; r++) { // @unroll
     row[r] = min(first + r / PER_OUTPUT, outputs - 1u) + r % PER_OUTPUT * outputs;
-    ahead[r] = weight[row[r] * row_loads + at];
+    ahead[r] = load_weights(row[r], at, params.groups);
     ahead_scale[r] = scale_pair(row[r], at / LOADS / 2u, params.groups);
   }
   var square = 0.0;
@@ -115,7 +115,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
       let odd = ((at / LOADS) & 1u) != 0u;
       at = min((chunk_begin + begin) / QUADS + LANES + lane, row_loads - 1u);
       for (var r = 0; r < ROWS; r++) { // @unroll
-        ahead[r] = weight[row[r] * row_loads + at];
+        ahead[r] = load_weights(row[r], at, params.groups);
         ahead_scale[r] = scale_pair(row[r], at / LOADS / 2u, params.groups);
       }
       var sum = array<f32, ROWS>();

@@ -1,9 +1,9 @@
-// GGUF 4-bit blocks as q4m groups: the same d and m, the same nibbles in our order. Q4_0 has m = -8 d.
+// GGUF Q4_1 blocks as q4m groups: the same d and m, the same nibbles in our order.
 //
 //   w = d * q + m
 //
 // Grid: one invocation a group of 32, 64 to a workgroup.
-// After formats/source.wgsl, formats/source_nibbles.wgsl and formats/source_{q4_0, q4_1}.wgsl.
+// After formats/source.wgsl, formats/source_nibbles.wgsl and formats/source_q4_1.wgsl.
 
 @group(0) @binding(1) var<storage, read_write> weight: array<vec4u>;  // (part_rows, groups) of 32 nibbles
 @group(0) @binding(2) var<storage, read_write> scales: array<u32>;  // (part_rows, groups) of f16 d and m

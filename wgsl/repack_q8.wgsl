@@ -1,9 +1,9 @@
-// GGUF blocks of one f16 scale as q8 groups: the same d, the same integers.
+// GGUF Q8_0 blocks as q8 groups: the same d, the same integers.
 //
 //   w = d * q
 //
 // Grid: one invocation for two groups, whose scales share a word, 64 to a workgroup.
-// After formats/source.wgsl and formats/source_{q8_0, nibbles + q4_0}.wgsl.
+// After formats/source.wgsl and formats/source_q8_0.wgsl.
 
 @group(0) @binding(1) var<storage, read_write> weight: array<vec4u>;  // (part_rows, groups, 2) of four int8
 @group(0) @binding(2) var<storage, read_write> scales: array<u32>;  // (part_rows, ceil(groups / 2)) of two f16

@@ -229,7 +229,8 @@ class Conversion {
       read = await this.#load(output.slot, converted, "auto");
       const all = (matrix: Matrix, part: "weight" | "scales") =>
         matrixRows(this.#gpu, matrix, part, 0, output.slot.rows);
-      return read.format === made.format && await areEqual(all(made, "weight"), all(read, "weight")) &&
+      const formats = (matrix: Matrix) => matrix.parts.map(({ format }) => format).join();
+      return formats(read) === formats(made) && await areEqual(all(made, "weight"), all(read, "weight")) &&
         await areEqual(all(made, "scales"), all(read, "scales"));
     } finally {
       disposeMatrix(made);

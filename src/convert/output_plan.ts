@@ -9,7 +9,7 @@ import { LAYOUT, LAYOUT_KEY, SCALES } from "../checkpoint/converted.ts";
 import { GROUP, GROUP_WORDS, scaleWordsPerRow, type WeightFormat } from "../gpu/matrix.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { layoutOf, mapSlots, type Slot, type SlotTensor } from "../model/weight_layout.ts";
-import { checkTensors, slotFormat, type WeightChoice } from "../model/weight_plan.ts";
+import { checkTensors, tensorFormat, type WeightChoice } from "../model/weight_plan.ts";
 
 /** One tensor of an output file. */
 export interface OutputTensor {
@@ -87,7 +87,7 @@ function outputsOf(slot: Slot, from: SlotTensor, checkpoint: Checkpoint, choice:
     const { dtype, begin, end } = checkpoint.tensors.get(name)!;
     return [{ name, dtype, shape: [rows], bytes: end - begin, from, part: undefined }];
   }
-  const format = slotFormat(slot, checkpoint, choice);
+  const format = tensorFormat(name, slot.role, checkpoint, choice);
   const dtype = PLAIN[format];
   if (dtype !== undefined) {
     const bytes = rows * slot.columns * (dtype === "F32" ? 4 : 2);

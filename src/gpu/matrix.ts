@@ -30,6 +30,8 @@ export const GROUP_WORDS: Readonly<Record<WeightFormat, number>> = { f32: 32, f1
 
 /** A run of whole rows. */
 export interface MatrixPart {
+  /** Storage format. */
+  readonly format: WeightFormat;
   /** First row of the matrix in this part. */
   readonly rowBegin: number;
   /** Number of rows. */
@@ -48,8 +50,6 @@ export interface Matrix {
   readonly columns: number;
   /** Groups in a row. */
   readonly groups: number;
-  /** Storage format of all parts. */
-  readonly format: WeightFormat;
   /** The rows, in order. */
   readonly parts: readonly MatrixPart[];
 }
@@ -78,11 +78,29 @@ export function createMatrix(gpu: Gpu, label: string, rows: number, columns: num
     const name = all.length === 1 ? label : `${label}, part ${i + 1} of ${all.length}`;
     return {
       ...part,
+      format,
       weight: gpu.createTensor(name, "u32", [part.rows, groups, GROUP_WORDS[format]]),
       scales: gpu.createTensor(`${name}, scales`, "u32", [part.rows, scaleWordsPerRow(format, groups)]),
     };
   });
-  return { rows, columns, groups, format, parts };
+  return { rows, columns, groups, parts };
+}
+
+/** The rows of several matrices, of as many columns each, as those of one. The parts stay the same. */
+export function stackMatrices(matrices: readonly Matrix[]): Matrix {
+  const [{ columns, groups }] = matrices as [Matrix];
+  const parts: MatrixPart[] = [];
+  let rows = 0;
+  for (const matrix of matrices) {
+    for (const part of matrix.parts) parts.push({ ...part, rowBegin: rows + part.rowBegin });
+    rows += matrix.rows;
+  }
+  return { rows, columns, groups, parts };
+}
+
+/** The format of a row. */
+export function formatAt({ parts }: Matrix, row: number): WeightFormat {
+  return parts.findLast(({ rowBegin }) => rowBegin <= row)!.format;
 }
 
 /** Frees all parts. */

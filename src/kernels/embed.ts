@@ -20,7 +20,7 @@ const kernels = Object.fromEntries(WEIGHT_FORMATS.map((format): [WeightFormat, E
   format,
   defineKernel({
     name: `embed.${format}`,
-    source: [formatSource(format), wgsl.embed],
+    source: [...formatSource(format), wgsl.embed],
     constants: ["LOADS", "QUADS"],
     bindings: { weight: "read", scales: "read", tokens: "read", out: "read_write" },
     params: {
@@ -62,11 +62,11 @@ export function embed(
   recorder: Recorder,
   { tokens, tokensOffset = 0, table, out, nTokens, firstRow = 0 }: Embed,
 ): void {
-  const { columns, groups, format } = table;
+  const { columns, groups } = table;
   if (columns % 4 !== 0) {
     throw new RangeError(`Cannot gather rows of ${columns} columns: their number must be a multiple of 4`);
   }
-  for (const { rowBegin, rows, weight, scales } of table.parts) {
+  for (const { format, rowBegin, rows, weight, scales } of table.parts) {
     recorder.dispatch(kernels[format], { weight, scales, tokens, out }, {
       row_begin: rowBegin,
       rows,

@@ -6,17 +6,17 @@
 import { GROUP_WORDS, WEIGHT_FORMATS, type WeightFormat } from "../gpu/matrix.ts";
 import * as wgsl from "../../wgsl/mod.ts";
 
-const SOURCES: Readonly<Record<WeightFormat, string>> = {
-  f32: wgsl.formats_f32,
-  f16: wgsl.formats_f16,
-  bf16: wgsl.formats_bf16,
-  q8: wgsl.formats_q8,
-  q4: wgsl.formats_q4,
-  q4m: wgsl.formats_q4m,
+const SOURCES: Readonly<Record<WeightFormat, readonly string[]>> = {
+  f32: [wgsl.formats_f32, wgsl.formats_whole_load],
+  f16: [wgsl.formats_f16, wgsl.formats_whole_load],
+  bf16: [wgsl.formats_bf16, wgsl.formats_whole_load],
+  q8: [wgsl.formats_q8, wgsl.formats_whole_load],
+  q4: [wgsl.formats_q4, wgsl.formats_whole_load],
+  q4m: [wgsl.formats_q4m, wgsl.formats_whole_load],
 };
 
-/** The WGSL that declares the bindings `weight` and `scales` of a format, and reads them. */
-export function formatSource(format: WeightFormat): string {
+/** The WGSL texts that declare the bindings `weight` and `scales` of a format, and read them. */
+export function formatSource(format: WeightFormat): readonly string[] {
   return SOURCES[format];
 }
 

@@ -19,7 +19,7 @@ type Params = keyof typeof PARAMS;
 const matmulDirect = formatFamily((format): Kernel<Bindings, Params, "LOADS" | "QUADS" | "TAIL" | "ROWS"> =>
   defineKernel({
     name: `matmul_direct.${format}`,
-    source: [formatSource(format), wgsl.matmul_direct],
+    source: [...formatSource(format), wgsl.matmul_direct],
     constants: ["LOADS", "QUADS", "TAIL", "ROWS"],
     bindings: BINDINGS,
     params: PARAMS,
@@ -32,7 +32,7 @@ const matmulDirect = formatFamily((format): Kernel<Bindings, Params, "LOADS" | "
 const matmulPlain = formatFamily((format): Kernel<Bindings, Params, "LOADS" | "QUADS" | "TAIL" | "ROWS" | "TOKENS"> =>
   defineKernel({
     name: `matmul_plain.${format}`,
-    source: [formatSource(format), wgsl.matmul_plain],
+    source: [...formatSource(format), wgsl.matmul_plain],
     constants: ["LOADS", "QUADS", "TAIL", "ROWS", "TOKENS"],
     bindings: BINDINGS,
     params: PARAMS,
@@ -44,7 +44,7 @@ const matmulPlain = formatFamily((format): Kernel<Bindings, Params, "LOADS" | "Q
 const matmulTiled = formatFamily((format): Kernel<Bindings, Params, "LOADS" | "QUADS" | "TAIL"> =>
   defineKernel({
     name: `matmul_tiled.${format}`,
-    source: [formatSource(format), wgsl.matmul_tiled],
+    source: [...formatSource(format), wgsl.matmul_tiled],
     constants: ["LOADS", "QUADS", "TAIL"],
     bindings: BINDINGS,
     params: PARAMS,
@@ -84,7 +84,7 @@ export interface Matmul {
  */
 export function matmul(recorder: Recorder, operands: Matmul): void {
   const { x, xOffset = 0, matrix, bias, out, outOffset = 0, outStride = matrix.rows, nRows, add = false } = operands;
-  const { columns, format } = matrix;
+  const { columns, groups } = matrix;
   if (columns % 4 !== 0) {
     throw new RangeError(`Cannot multiply by a matrix of ${columns} columns: their number must be a multiple of 4`);
   }
@@ -97,7 +97,8 @@ export function matmul(recorder: Recorder, operands: Matmul): void {
     const product = productWith(part, { x, xOffset, matrix, bias, out, outOffset, add });
     const { buffers } = product;
     const params = { ...product.params, n_rows: nRows, out_stride: outStride };
-    const constants = { ...formatConstants(format), TAIL: columns % GROUP !== 0 };
+    const { format } = part;
+    const constants = { ...formatConstants(format), TAIL: columns !== groups * GROUP };
     if (!traits.isSoftware) {
       recorder.dispatch(matmulTiled[format], buffers, params, constants);
     } else if (hasSubgroups(traits)) {

@@ -40,7 +40,7 @@ const NAMES = ["LOADS", "QUADS", "ROWS", "PER_OUTPUT", "NORM"] as const;
 const direct = formatFamily((format): MatvecKernel<"TAIL" | "ODD" | "TOUCHES"> =>
   defineKernel({
     name: `matvec_direct.${format}`,
-    source: [formatSource(format), wgsl.shared_silu, wgsl.matvec_direct],
+    source: [...formatSource(format), wgsl.shared_silu, wgsl.matvec_direct],
     constants: [...NAMES, "TAIL", "ODD", "TOUCHES"],
     bindings: BINDINGS,
     params: PARAMS,
@@ -56,7 +56,7 @@ function sharedFamily(subgroups: boolean) {
   return formatFamily((format): MatvecKernel<"LANES" | "SUBGROUP_LANES"> =>
     defineKernel({
       name: `matvec_shared.${format}${subgroups ? ".subgroup" : ""}`,
-      source: [formatSource(format), addLanes, wgsl.shared_silu, wgsl.matvec_shared],
+      source: [...formatSource(format), addLanes, wgsl.shared_silu, wgsl.matvec_shared],
       constants: [...NAMES, "LANES", "SUBGROUP_LANES"],
       bindings: BINDINGS,
       params: PARAMS,
@@ -138,9 +138,10 @@ export interface Matvec extends Product {
 /** Records the product, on adapters that `hasMatvec`. */
 export function matvec(recorder: Recorder, operands: Matvec): void {
   const { x, norm, matrix, gated = false } = operands;
-  const { columns, groups, format } = matrix;
+  const { columns, groups } = matrix;
   const { isSoftware, subgroupSize } = recorder.traits;
   for (const part of matrix.parts) {
+    const { format } = part;
     const product = productWith(part, operands);
     const buffers = { ...product.buffers, gain: norm?.gain ?? x };
     const params = { ...product.params, eps: norm?.eps ?? 0 };
@@ -151,7 +152,7 @@ export function matvec(recorder: Recorder, operands: Matvec): void {
       NORM: norm !== undefined,
     };
     if (isSoftware) {
-      const shape = { TAIL: columns % GROUP !== 0, ODD: groups % 2 !== 0, TOUCHES: 1 };
+      const shape = { TAIL: columns !== groups * GROUP, ODD: groups % 2 !== 0, TOUCHES: 1 };
       recorder.dispatch(direct[format], buffers, params, { ...constants, ...shape });
     } else {
       const subgroups = hasSubgroups(recorder.traits);

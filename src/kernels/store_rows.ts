@@ -85,11 +85,6 @@ export interface StoreRows {
 
 type StoreKernel = Kernel<string, keyof typeof PARAMS, "ALIGNED">;
 
-/** True where `dtype` becomes `format` without another rounding than that of w = d * q (+ m) in f32. */
-export function isExact(dtype: SourceDtype, format: WeightFormat): boolean {
-  return format === "f32" || methodOf(dtype, format)?.startsWith("repack") === true;
-}
-
 /** Bytes of a row of `columns` weights. */
 export function sourceRowBytes(dtype: SourceDtype, columns: number): number {
   const { weights, bytes } = SOURCE_BLOCKS[dtype];
@@ -100,8 +95,6 @@ export function sourceRowBytes(dtype: SourceDtype, columns: number): number {
 export function storeRows(recorder: Recorder, rows: StoreRows): void {
   const { source, sourceByte, dtype, firstRow, nRows, columns, matrix, rowOffset, halfDim, faults, faultIndex } = rows;
   const rowBytes = sourceRowBytes(dtype, columns);
-  const kernel = kernels.get(`${dtype} ${matrix.format}`);
-  if (kernel === undefined) throw new TypeError(`Cannot store ${dtype} weights as ${matrix.format}`);
   // Elements are read four at a time, blocks one by one.
   const { weights, bytes } = SOURCE_BLOCKS[dtype];
   const constants = { ALIGNED: sourceByte % 4 === 0 && rowBytes % 4 === 0 && (weights === 1 || bytes % 4 === 0) };
@@ -111,6 +104,8 @@ export function storeRows(recorder: Recorder, rows: StoreRows): void {
   const end = rowOffset + Math.ceil((firstRow + nRows) / head) * head;
   for (const part of matrix.parts) {
     if (begin >= part.rowBegin + part.rows || end <= part.rowBegin) continue;
+    const kernel = kernels.get(`${dtype} ${part.format}`);
+    if (kernel === undefined) throw new TypeError(`Cannot store ${dtype} weights as ${part.format}`);
     recorder.dispatch(kernel, { source, weight: part.weight, scales: part.scales, faults }, {
       source_byte: sourceByte,
       row_bytes: rowBytes,
@@ -126,8 +121,8 @@ export function storeRows(recorder: Recorder, rows: StoreRows): void {
   }
 }
 
-/** True where rows of the source are rows of the matrix, byte for byte. */
-export function isVerbatim(dtype: SourceDtype, columns: number, halfDim: number, { format }: Matrix): boolean {
+/** True where rows of the source are rows of a matrix in the format, byte for byte. */
+export function isVerbatim(dtype: SourceDtype, columns: number, halfDim: number, format: WeightFormat): boolean {
   return halfDim === 0 && dtype.toLowerCase() === format && columns % GROUP === 0;
 }
 
@@ -138,6 +133,7 @@ export function isVerbatim(dtype: SourceDtype, columns: number, halfDim: number,
  * @param bytes The rows.
  * @param matrix The matrix.
  * @param firstRow Row of the matrix that the first of them becomes.
+ * @param nRows How many they are.
  * @param which The buffer of a part that they are rows of.
  */
 export function uploadRows(
@@ -145,13 +141,14 @@ export function uploadRows(
   bytes: Uint8Array<ArrayBuffer>,
   matrix: Matrix,
   firstRow: number,
+  nRows: number,
   which: "weight" | "scales",
 ): void {
   for (const part of matrix.parts) {
-    const rowBytes = storedRowBytes(part, which);
     const begin = Math.max(firstRow, part.rowBegin);
-    const end = Math.min(firstRow + bytes.length / rowBytes, part.rowBegin + part.rows);
+    const end = Math.min(firstRow + nRows, part.rowBegin + part.rows);
     if (begin >= end) continue;
+    const rowBytes = storedRowBytes(part, which);
     const rows = bytes.subarray((begin - firstRow) * rowBytes, (end - firstRow) * rowBytes);
     gpu.upload(part[which], rows, (begin - part.rowBegin) * rowBytes);
   }
@@ -172,11 +169,11 @@ function methodOf(dtype: SourceDtype, format: WeightFormat): keyof typeof BODIES
     case "bf16":
       return dtype === "BF16" ? "repack_half" : undefined;
     case "q8":
-      return dtype === "Q8_0" || dtype === "Q4_0" ? "repack_q8" : "pack_q8";
+      return dtype === "Q8_0" ? "repack_q8" : "pack_q8";
     case "q4":
       return dtype === "Q4_0" ? "repack_q4" : "pack_q4";
     case "q4m":
-      return dtype === "Q4_0" || dtype === "Q4_1" ? "repack_q4m" : undefined;
+      return dtype === "Q4_1" ? "repack_q4m" : undefined;
   }
 }
 

@@ -3,7 +3,13 @@
  *
  * @module
  */
+import type { Matrix } from "../gpu/matrix.ts";
 import type { Runtime } from "./runtime.ts";
+
+/** The formats of a matrix, in the order of its rows. */
+function formatsOf({ parts }: Matrix): string {
+  return [...new Set(parts.map(({ format }) => format))].join(" ");
+}
 
 const known = new WeakMap<Runtime, Promise<string>>();
 
@@ -19,7 +25,7 @@ export function fingerprint(runtime: Runtime): Promise<string> {
 
 async function compute({ gpu, config, llama: { weights } }: Runtime): Promise<string> {
   const gains = [weights.norm, ...weights.layers.flatMap((layer) => [layer.inputNorm, layer.postAttentionNorm])];
-  const formats = weights.layers.map(({ qkvProj, downProj }) => [qkvProj.format, downProj.format]);
+  const formats = weights.layers.map(({ qkvProj, downProj }) => [formatsOf(qkvProj), formatsOf(downProj)]);
   const shape = new TextEncoder().encode(JSON.stringify([config, formats]));
   const values = await gpu.submit([], gains.map((tensor) => ({ tensor }))).fetch();
   const all = new Uint8Array(shape.length + values.length);

@@ -9,7 +9,7 @@ import type { Checkpoint, TensorEntry } from "../checkpoint/checkpoint.ts";
 import { type ConvertedDtype, isConverted } from "../checkpoint/converted.ts";
 import { GROUP, GROUP_WORDS, matrixBytes, scaleWordsPerRow, type WeightFormat } from "../gpu/matrix.ts";
 import { byteLengthOf } from "../gpu/tensor.ts";
-import { isExact, SOURCE_BLOCKS, type SourceDtype, sourceRowBytes } from "../kernels/store_rows.ts";
+import { SOURCE_BLOCKS, type SourceDtype, sourceRowBytes } from "../kernels/store_rows.ts";
 import type { ModelConfig } from "./config.ts";
 import { padded } from "./padding.ts";
 import { LM_HEAD } from "./tensor_names.ts";
@@ -110,57 +110,78 @@ const OWN: Readonly<Record<StoredDtype, WeightFormat>> = {
   Q4_1: "q4m",
 };
 
+/** Neighbouring rows of a matrix that are stored alike. */
+export interface FormatRun {
+  /** How they are stored. */
+  readonly format: WeightFormat;
+  /** How many, with their padding. */
+  readonly rows: number;
+}
+
 /**
- * The format that a matrix of a checkpoint is stored in: `formatOf`, for tensors that may have been converted, which
- * only take the format that they have.
+ * How the rows of a matrix are stored: each tensor's in its own format, so that unlike ones cost neither precision nor
+ * memory.
  *
- * @throws {FormatError} If another is asked for.
+ * @param fallback The type that is taken for tensors that the checkpoint does not have.
+ * @throws As `tensorFormat`.
  */
-export function slotFormat(
-  { tensors, role }: Slot,
+export function formatRuns(
+  { tensors, rows, role }: Slot,
   checkpoint: Pick<Checkpoint, "tensors" | "source">,
   choice: WeightChoice,
   fallback?: SourceDtype,
+): FormatRun[] {
+  const runs: FormatRun[] = [];
+  for (const [i, { name, rowOffset }] of tensors.entries()) {
+    const format = tensorFormat(name, role, checkpoint, choice, fallback);
+    const own = (tensors[i + 1]?.rowOffset ?? rows) - rowOffset;
+    const last = runs.at(-1);
+    if (last?.format === format) runs[runs.length - 1] = { format, rows: last.rows + own };
+    else runs.push({ format, rows: own });
+  }
+  return runs;
+}
+
+/**
+ * The format that a matrix's tensor is stored in: `formatOf`, or that which it was converted to, which takes no other.
+ *
+ * @throws {FormatError} If another is asked for.
+ */
+export function tensorFormat(
+  name: string,
+  role: Slot["role"],
+  { tensors, source }: Pick<Checkpoint, "tensors" | "source">,
+  choice: WeightChoice,
+  fallback?: SourceDtype,
 ): WeightFormat {
-  const dtypes = tensors.map(({ name }) => (checkpoint.tensors.get(name)?.dtype ?? fallback) as StoredDtype);
-  const converted = dtypes.find(isConverted);
-  if (converted === undefined) return formatOf(dtypes as SourceDtype[], choice, role);
-  const format = OWN[converted];
-  const isAsked = choice === "auto" || formatOf(["F32"], choice, role) === format;
-  if (isAsked && dtypes.every((dtype) => dtype === converted)) return format;
-  const { name } = checkpoint.source;
+  const dtype = (tensors.get(name)?.dtype ?? fallback) as StoredDtype;
+  if (!isConverted(dtype)) return formatOf(dtype, choice, role);
+  const format = OWN[dtype];
+  if (choice === "auto" || formatOf("F32", choice, role) === format) return format;
   throw new FormatError(
-    name,
-    `Cannot load ${name} with weights ${choice}: tensor ${
-      tensors[0]!.name
-    } was converted to ${format}; use weights auto, or the checkpoint that it was made from`,
+    source.name,
+    `Cannot load ${source.name} with weights ${choice}: tensor ${name} was converted to ${format}; use weights auto, ` +
+      `or the checkpoint that it was made from`,
     { code: "Converted" },
   );
 }
 
 /**
- * The format that a matrix is stored in.
+ * The format that a tensor of a matrix is stored in.
  *
  * 4-bit sources keep their own blocks under `q8` and `q4`: larger ones would hold the same values. bfloat16 stays what
  * it is under `f16`, in the same 2 bytes: float16 would round its small values away and overflow on its large ones.
  *
- * @param dtypes Types of the tensors that are stacked.
+ * @param dtype Its type.
  * @param choice What was asked for.
  * @param role What the matrix is.
  */
-export function formatOf(dtypes: readonly SourceDtype[], choice: WeightChoice, role: Slot["role"]): WeightFormat {
-  const formats = dtypes.map((dtype): WeightFormat => {
-    if (choice === "auto") return OWN[dtype];
-    if (choice === "f32") return "f32";
-    if (choice === "f16") return dtype === "BF16" ? "bf16" : "f16";
-    if (dtype === "Q4_0" || dtype === "Q4_1") return OWN[dtype];
-    return choice === "q8" || role === "vocabulary" ? "q8" : "q4";
-  });
-  const [format] = formats;
-  if (formats.every((other) => other === format)) return format!;
-  // Unlike tensors in one matrix: the smallest format that holds them all exactly.
-  const exact = (["q4m", "q8"] as const).find((common) => dtypes.every((dtype) => isExact(dtype, common)));
-  return exact ?? (choice === "q8" || choice === "q4" ? "q8" : "f32");
+export function formatOf(dtype: SourceDtype, choice: WeightChoice, role: Slot["role"]): WeightFormat {
+  if (choice === "auto") return OWN[dtype];
+  if (choice === "f32") return "f32";
+  if (choice === "f16") return dtype === "BF16" ? "bf16" : "f16";
+  if (dtype === "Q4_0" || dtype === "Q4_1") return OWN[dtype];
+  return choice === "q8" || role === "vocabulary" ? "q8" : "q4";
 }
 
 /**
@@ -185,12 +206,13 @@ export function planWeights(
   const add = (slot: Slot) => {
     if (done.has(slot)) return;
     done.add(slot);
-    bytes += slot.columns === 0 ? byteLengthOf("f32", [slot.rows]) : matrixBytes(
-      slot.rows,
-      padded(slot.columns),
-      slotFormat(slot, checkpoint, choice, config.dtype),
-      maxTensorBytes,
-    );
+    if (slot.columns === 0) {
+      bytes += byteLengthOf("f32", [slot.rows]);
+      return;
+    }
+    for (const { rows, format } of formatRuns(slot, checkpoint, choice, config.dtype)) {
+      bytes += matrixBytes(rows, padded(slot.columns), format, maxTensorBytes);
+    }
   };
   mapSlots(layout, add, add);
   return bytes;

@@ -9,14 +9,14 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { type Piece, type PieceRows, planPieces, type RowRange } from "../checkpoint/pieces.ts";
 import type { ModelSource } from "../checkpoint/source.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { createMatrix, disposeMatrix, type Matrix } from "../gpu/matrix.ts";
+import { createMatrix, disposeMatrix, formatAt, type Matrix, stackMatrices } from "../gpu/matrix.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { isVerbatim, type SourceDtype, sourceRowBytes, storeRows, uploadRows } from "../kernels/store_rows.ts";
 import type { ModelConfig } from "./config.ts";
 import { gainScale, padded } from "./padding.ts";
 import { layoutOf, type LlamaParameters, mapSlots, type Slot } from "./weight_layout.ts";
-import { checkTensors, slotFormat, type WeightChoice } from "./weight_plan.ts";
+import { checkTensors, formatRuns, type WeightChoice } from "./weight_plan.ts";
 import { readVector } from "./weight_vectors.ts";
 
 export { planWeights, type WeightChoice } from "./weight_plan.ts";
@@ -124,19 +124,24 @@ class Filling {
   }
 
   matrix(slot: Slot): Matrix {
-    const format = slotFormat(slot, this.#checkpoint, this.#options.weights ?? "auto");
-    return this.#fill(slot, createMatrix(this.#gpu, slot.label, slot.rows, padded(slot.columns), format));
+    const runs = formatRuns(slot, this.#checkpoint, this.#options.weights ?? "auto").map(({ rows, format }) => {
+      const run = createMatrix(this.#gpu, slot.label, rows, padded(slot.columns), format);
+      this.#made.push(run);
+      return run;
+    });
+    return this.#fill(slot, stackMatrices(runs));
   }
 
   vector(slot: Slot): Tensor {
-    return this.#fill(slot, this.#gpu.createTensor(slot.label, "f32", [slot.rows]));
+    const vector = this.#gpu.createTensor(slot.label, "f32", [slot.rows]);
+    this.#made.push(vector);
+    return this.#fill(slot, vector);
   }
 
   /** Makes targets and fills them, or frees them all. */
   async run<T>(make: () => T): Promise<T> {
     try {
-      const targets = make();
-      await this.#gpu.settle();
+      const targets = await this.#gpu.allocate(make);
       await stream(this.#gpu, this.#checkpoint.source, this.#streams, this.#options);
       return targets;
     } catch (error) {
@@ -146,7 +151,6 @@ class Filling {
   }
 
   #fill<T extends Matrix | Tensor>(slot: Slot, target: T): T {
-    this.#made.push(target);
     const { columns } = slot;
     for (const { name, rows, rowOffset, halfDim } of slot.tensors) {
       const { file, begin, end, dtype, scales } = this.#checkpoint.tensors.get(name)!;
@@ -253,11 +257,11 @@ function place(
   const { dtype, target, rowOffset, halfDim, index, rowBytes, columns, scale } = range;
   const data = bytes.subarray(offset, offset + rows * rowBytes);
   if (dtype === "weight" || dtype === "scales") {
-    uploadRows(gpu, data, target as Matrix, rowOffset + firstRow, dtype);
+    uploadRows(gpu, data, target as Matrix, rowOffset + firstRow, rows, dtype);
   } else if (!("parts" in target)) {
     gpu.upload(target, readVector(data, dtype, halfDim).map((value) => value * scale), rowOffset * 4);
-  } else if (isVerbatim(dtype, columns, halfDim, target)) {
-    uploadRows(gpu, data, target, rowOffset + firstRow, "weight");
+  } else if (isVerbatim(dtype, columns, halfDim, formatAt(target, rowOffset))) {
+    uploadRows(gpu, data, target, rowOffset + firstRow, rows, "weight");
   } else {
     storeRows(recorder, {
       ...{ source: staging, sourceByte: offset, dtype, firstRow, nRows: rows, columns },

@@ -1,8 +1,9 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { openCheckpoint } from "../../src/checkpoint/checkpoint.ts";
+import { openCheckpoint, type TensorEntry } from "../../src/checkpoint/checkpoint.ts";
+import { blobSource } from "../../src/checkpoint/source.ts";
 import { FormatError } from "../../src/errors.ts";
 import { parseConfig } from "../../src/model/config.ts";
-import { formatOf, planWeights, type WeightChoice } from "../../src/model/weight_plan.ts";
+import { formatOf, formatRuns, planWeights, type WeightChoice } from "../../src/model/weight_plan.ts";
 import { CONFIG, sourceOf, type TensorData, tensorsOf } from "../checkpoint/tiny_checkpoint.ts";
 
 /** Bytes planned for a checkpoint of these tensors and this config. */
@@ -74,22 +75,37 @@ Deno.test("planWeights() needs no tensors", async () => {
 });
 
 Deno.test("formatOf() keeps a file's precision, and no more bits than were asked for", () => {
-  assertEquals(formatOf(["BF16"], "auto", "inner"), "bf16");
-  assertEquals(formatOf(["Q4_1"], "auto", "inner"), "q4m");
-  assertEquals(formatOf(["BF16"], "f16", "inner"), "bf16");
-  assertEquals(formatOf(["Q8_0"], "f16", "inner"), "f16");
-  assertEquals(formatOf(["F32"], "q4", "inner"), "q4");
-  assertEquals(formatOf(["F32"], "q4", "vocabulary"), "q8");
-  assertEquals(formatOf(["Q4_1"], "q4", "vocabulary"), "q4m");
-  assertEquals(formatOf(["Q4_0"], "q8", "inner"), "q4");
-  assertEquals(formatOf(["Q4_1"], "f32", "inner"), "f32");
+  assertEquals(formatOf("BF16", "auto", "inner"), "bf16");
+  assertEquals(formatOf("Q4_1", "auto", "inner"), "q4m");
+  assertEquals(formatOf("BF16", "f16", "inner"), "bf16");
+  assertEquals(formatOf("Q8_0", "f16", "inner"), "f16");
+  assertEquals(formatOf("F32", "q4", "inner"), "q4");
+  assertEquals(formatOf("F32", "q4", "vocabulary"), "q8");
+  assertEquals(formatOf("Q4_1", "q4", "vocabulary"), "q4m");
+  assertEquals(formatOf("Q4_0", "q8", "inner"), "q4");
+  assertEquals(formatOf("Q4_1", "f32", "inner"), "f32");
 });
 
-Deno.test("formatOf() stacks unlike tensors without loss unless asked to lose", () => {
-  assertEquals(formatOf(["Q4_0", "Q4_0", "Q8_0"], "auto", "inner"), "q8");
-  assertEquals(formatOf(["Q4_0", "Q4_1"], "auto", "inner"), "q4m");
-  assertEquals(formatOf(["Q4_1", "Q8_0"], "auto", "inner"), "f32");
-  assertEquals(formatOf(["F16", "BF16"], "auto", "inner"), "f32");
-  assertEquals(formatOf(["F16", "Q4_1"], "q4", "inner"), "q8");
-  assertEquals(formatOf(["Q8_0", "Q4_0"], "q4", "inner"), "q4");
+Deno.test("formatRuns() keeps each tensor of a matrix in its own format", () => {
+  const runs = (dtypes: readonly string[], choice: WeightChoice) => {
+    const tensors = dtypes.map((dtype, i): [string, TensorEntry] => [
+      String(i),
+      { dtype, shape: [6, 32], file: "x", begin: 0, end: 0 },
+    ]);
+    const slot = {
+      label: "qkv",
+      rows: 8 * dtypes.length,
+      columns: 32,
+      tensors: dtypes.map((_, i) => ({ name: String(i), rows: 6, rowOffset: 8 * i, halfDim: 0 })),
+      role: "inner",
+    } as const;
+    const source = blobSource(new Map());
+    return formatRuns(slot, { tensors: new Map(tensors), source }, choice).map(({ format, rows }) =>
+      `${rows} ${format}`
+    );
+  };
+  assertEquals(runs(["Q4_0", "Q4_0", "Q8_0"], "auto"), ["16 q4", "8 q8"]);
+  assertEquals(runs(["F16", "BF16", "F16"], "auto"), ["8 f16", "8 bf16", "8 f16"]);
+  assertEquals(runs(["Q4_1", "Q8_0"], "f32"), ["16 f32"]);
+  assertEquals(runs(["F16", "Q4_1"], "q4"), ["8 q4", "8 q4m"]);
 });

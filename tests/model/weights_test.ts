@@ -3,7 +3,7 @@ import { type Checkpoint, openCheckpoint, type TensorEntry } from "../../src/che
 import { denoSource } from "../../src/checkpoint/deno_source.ts";
 import { blobSource, type ModelSource } from "../../src/checkpoint/source.ts";
 import { FormatError } from "../../src/errors.ts";
-import type { Matrix } from "../../src/gpu/matrix.ts";
+import type { Matrix, WeightFormat } from "../../src/gpu/matrix.ts";
 import type { Tensor } from "../../src/gpu/tensor.ts";
 import { parseConfig, parseGgufConfig } from "../../src/model/config.ts";
 import {
@@ -39,12 +39,16 @@ async function values(matrix: Matrix): Promise<Float64Array> {
   assertEquals(matrix.parts.length, 1);
   const { weight, scales } = matrix.parts[0]!;
   return decodeWeights({
-    format: matrix.format,
+    format: matrix.parts[0]!.format,
     rows: matrix.rows,
     columns: matrix.columns,
     weight: new Uint32Array((await gpu.read(weight)).buffer),
     scales: new Uint32Array((await gpu.read(scales)).buffer),
   });
+}
+
+function formatOf({ parts }: Matrix): WeightFormat {
+  return parts[0]!.format;
 }
 
 async function floats(tensor: Tensor): Promise<Float32Array> {
@@ -74,7 +78,7 @@ for (const dtype of ["F32", "F16", "BF16"] as const) {
       [layer!.downProj, [`${prefix}mlp.down_proj`]],
     ];
     for (const [matrix, names] of matrices) {
-      assertEquals(matrix.format, dtype.toLowerCase());
+      assertEquals(matrix.parts[0]!.format, dtype.toLowerCase());
       assertEquals(await values(matrix), stacked(tensors, ...names));
     }
     const vectors: [Tensor, string][] = [
@@ -203,7 +207,7 @@ for (const [path, expected] of Object.entries(formats)) {
     for (const [i, weights] of CHOICES.entries()) {
       const before = gpu.allocatedBytes;
       const loaded = await load(checkpoint, { weights });
-      assertEquals(`${loaded.embedTokens.format} ${loaded.layers[1]!.qkvProj.format}`, expected[i]!);
+      assertEquals(`${formatOf(loaded.embedTokens)} ${formatOf(loaded.layers[1]!.qkvProj)}`, expected[i]!);
       assertEquals(
         gpu.allocatedBytes - before,
         planWeights(configOf(checkpoint), checkpoint, weights, gpu.maxTensorBytes),
@@ -211,7 +215,7 @@ for (const [path, expected] of Object.entries(formats)) {
       // An 11-bit mantissa, 8 bits of the largest, 4 bits of the largest with clipping.
       const allowed = { f32: 2 ** -23, bf16: 0, f16: 2 ** -11, q8: 1 / 250, q4: 1 / 5, q4m: 2 ** -23 };
       const stored = loaded.layers[1]!.gateUpProj;
-      assert(maxError(await values(stored), reference) <= allowed[stored.format] * largest, weights);
+      assert(maxError(await values(stored), reference) <= allowed[formatOf(stored)] * largest, weights);
       disposeWeights(loaded);
     }
     disposeWeights(exact);

@@ -4,15 +4,13 @@ import { decodeWeights } from "../reference/weight_formats.ts";
 import { maxError } from "./fixture.ts";
 import { randomRows, shapesOf, store } from "./source_rows.ts";
 
-for (const dtype of ["Q4_0", "Q4_1"] as const) {
-  Deno.test(`repack_q4m keeps every value of ${dtype}`, async () => {
-    for (const [rows, columns] of shapesOf(dtype)) {
-      const bytes = randomRows(dtype, rows, columns, rows + columns);
-      const exact = decodeRows(bytes, dtype, columns);
-      for (const sourceByte of [0, 1, 2]) {
-        const stored = await store({ dtype, bytes, columns, format: "q4m", sourceByte });
-        assertEquals(maxError(decodeWeights(stored), exact), 0);
-      }
+Deno.test("repack_q4m keeps every value of Q4_1", async () => {
+  for (const [rows, columns] of shapesOf("Q4_1")) {
+    const bytes = randomRows("Q4_1", rows, columns, rows + columns);
+    const exact = decodeRows(bytes, "Q4_1", columns);
+    for (const sourceByte of [0, 1, 2]) {
+      const stored = await store({ dtype: "Q4_1", bytes, columns, format: "q4m", sourceByte });
+      assertEquals(maxError(decodeWeights(stored), exact), 0);
     }
-  });
-}
+  }
+});

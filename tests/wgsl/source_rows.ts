@@ -77,7 +77,7 @@ export async function store(
     const count = Math.min(most, rows - i * most);
     return { ...createMatrix(gpu, "stored", count, columns, format).parts[0]!, rowBegin: i * most };
   });
-  const matrix = { rows, columns, groups, format, parts: made };
+  const matrix = { rows, columns, groups, parts: made };
   const piece = new Uint8Array(Math.ceil((sourceByte + bytes.length) / 4) * 4 + 4);
   piece.set(bytes, sourceByte);
   using source = gpu.tensorOf("piece", "u32", [piece.length / 4], piece);

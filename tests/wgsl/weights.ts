@@ -52,6 +52,7 @@ export function matrixOf(stored: StoredWeights, partRows: number = Infinity): Ma
       ? scales
       : scales.slice(rowBegin * scaleWords, (rowBegin + count) * scaleWords);
     parts.push({
+      format,
       rowBegin,
       rows: count,
       weight: gpu.tensorOf(
@@ -63,5 +64,5 @@ export function matrixOf(stored: StoredWeights, partRows: number = Infinity): Ma
       scales: gpu.tensorOf("scales", "u32", [scalesOfPart.length], scalesOfPart),
     });
   }
-  return { rows, columns, groups, format, parts };
+  return { rows, columns, groups, parts };
 }

@@ -2,8 +2,9 @@
 //
 //   w = bitcast<f32>(bf16 << 16)
 //
-// Declares the bindings `weight` and `scales`, which every kernel that multiplies by a matrix starts with, and the
-// two functions that read them. A group is 32 weights of one row: LOADS vec4u of QUADS times 4 weights each.
+// Declares the bindings `weight` and `scales`, which every kernel that multiplies by a matrix starts with, and, with
+// formats/whole_load.wgsl, the functions that read them. A group is 32 weights of one row: LOADS loads of QUADS times 4
+// weights each.
 // Prelude: none of its own.
 
 @group(0) @binding(0) var<storage, read> weight: array<vec4u>;  // (rows, groups, 4)
@@ -13,7 +14,7 @@ const SCALED = false;
 const HAS_MIN = false;
 
 // Weights 4j..4j+3 of one load, still to be scaled.
-fn quad(load: vec4u, j: u32) -> vec4f {
+fn quad(load: Load, j: u32) -> vec4f {
   let a = load[2u * j];
   let b = load[2u * j + 1u];
   return bitcast<vec4f>(vec4u(a << 16u, a & 0xffff0000u, b << 16u, b & 0xffff0000u));

@@ -2,8 +2,9 @@
 //
 //   w = d * (q - 8)
 //
-// Declares the bindings `weight` and `scales`, which every kernel that multiplies by a matrix starts with, and the
-// two functions that read them. A group is 32 weights of one row: LOADS vec4u of QUADS times 4 weights each.
+// Declares the bindings `weight` and `scales`, which every kernel that multiplies by a matrix starts with, and, with
+// formats/whole_load.wgsl, the functions that read them. A group is 32 weights of one row: LOADS loads of QUADS times 4
+// weights each.
 // Flipping a nibble's top bit makes q - 8 in two's complement; in the upper half of a byte it is 16 * (q - 8), which
 // one unpack4xI8 turns into four exact values without a subtraction. The 16 goes into the scale.
 // Prelude: none of its own.
@@ -15,7 +16,7 @@ const SCALED = true;
 const HAS_MIN = false;
 
 // Weights 4j..4j+3 of one load, still to be scaled: even quads are low nibbles, odd quads high ones.
-fn quad(load: vec4u, j: u32) -> vec4f {
+fn quad(load: Load, j: u32) -> vec4f {
   let word = load[j >> 1u] << (4u - 4u * (j & 1u));
   return vec4f(unpack4xI8((word & 0xf0f0f0f0u) ^ 0x80808080u));
 }

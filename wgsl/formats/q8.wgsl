@@ -2,8 +2,9 @@
 //
 //   w = d * q
 //
-// Declares the bindings `weight` and `scales`, which every kernel that multiplies by a matrix starts with, and the
-// two functions that read them. A group is 32 weights of one row: LOADS vec4u of QUADS times 4 weights each.
+// Declares the bindings `weight` and `scales`, which every kernel that multiplies by a matrix starts with, and, with
+// formats/whole_load.wgsl, the functions that read them. A group is 32 weights of one row: LOADS loads of QUADS times 4
+// weights each.
 // Prelude: none of its own.
 
 @group(0) @binding(0) var<storage, read> weight: array<vec4u>;  // (rows, groups, 2)
@@ -13,7 +14,7 @@ const SCALED = true;
 const HAS_MIN = false;
 
 // Weights 4j..4j+3 of one load, still to be scaled.
-fn quad(load: vec4u, j: u32) -> vec4f {
+fn quad(load: Load, j: u32) -> vec4f {
   return vec4f(unpack4xI8(load[j]));
 }
 
