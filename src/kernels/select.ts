@@ -10,6 +10,7 @@ import type { Recorder } from "../gpu/recorder.ts";
 import { byteLengthOf, type Tensor } from "../gpu/tensor.ts";
 import * as wgsl from "../../wgsl/mod.ts";
 import { argmax, stretches } from "./argmax.ts";
+import { mask, maskWords } from "./mask.ts";
 import { MAX_BIASES, penalize } from "./penalize.ts";
 import { type ResolvedSampling, sample, type SampleShapes, sampleShapes } from "./sample.ts";
 import { measureLogits, type TopLogprobs, writeTopLogprobs } from "./top_logprobs.ts";
@@ -57,6 +58,8 @@ export interface Selection extends Readonly<Record<keyof SampleShapes, Tensor>> 
   readonly counts: Tensor;
   /** Biases of the generation, as `biasEntries` makes them: (MAX_BIASES, 2) u32. */
   readonly biases: Tensor;
+  /** Bits of the tokens that may be selected, as `Mask.allowed`: (maskWords(vocabSize)) u32. */
+  readonly allowed: Tensor;
   /** Ids that end a generation; `setStopIds` fills it: (MAX_STOP_IDS) u32. */
   readonly stopIds: Tensor;
   /** Best (key, id) of each stretch of the vocabulary: (ceil(vocabSize / 4096), 2) u32. */
@@ -70,6 +73,7 @@ function selectionShapes(vocabSize: number, ringCapacity: number) {
     ring: [ringCapacity],
     counts: [vocabSize],
     biases: [MAX_BIASES, 2],
+    allowed: [maskWords(vocabSize)],
     stopIds: [MAX_STOP_IDS],
     partials: [stretches(vocabSize), 2],
     ...sampleShapes(vocabSize),
@@ -116,7 +120,7 @@ export function setStopIds(gpu: Gpu, selection: Selection, ids: readonly number[
 
 /** Operands of `select`. */
 export interface Select {
-  /** Logits of the last token: (vocabSize) f32. Penalties and biases change them in place. */
+  /** Logits of the last token: (vocabSize) f32. Penalties, biases and the mask change them in place. */
   readonly logits: Tensor;
   /** State of the sequence: (8) u32 of position, done, count; the rest is not touched. */
   readonly state: Tensor;
@@ -130,6 +134,8 @@ export interface Select {
   readonly nTokens?: number;
   /** How to select. Default greedy. */
   readonly sampling?: ResolvedSampling;
+  /** Whether only tokens of `selection.allowed` are selected, after penalties and biases. Default false. */
+  readonly isMasked?: boolean;
   /** Where the token's log-probability goes, and those of the likeliest. Default nowhere. */
   readonly logprobs?: TopLogprobs;
 }
@@ -141,12 +147,13 @@ export interface Select {
  */
 export function select(
   recorder: Recorder,
-  { logits, state, token, selection, nStopIds, nTokens = 1, sampling, logprobs }: Select,
+  { logits, state, token, selection, nStopIds, nTokens = 1, sampling, isMasked = false, logprobs }: Select,
 ): void {
-  const { vocabSize, ringCapacity, partials, drawn, ring, counts, biases, stopIds } = selection;
+  const { vocabSize, ringCapacity, partials, drawn, ring, counts, biases, allowed, stopIds } = selection;
   const nPartials = stretches(vocabSize);
   if (logprobs !== undefined) measureLogits(recorder, logprobs, logits, vocabSize);
   if (sampling !== undefined) penalize(recorder, { logits, counts, biases, vocabSize, penalties: sampling });
+  if (isMasked) mask(recorder, { logits, allowed, vocabSize });
   argmax(recorder, { logits, partials, vocabSize });
   const isSampled = sampling !== undefined && sampling.temperature > 0;
   if (isSampled) sample(recorder, { ...selection, logits, state, nPartials, sampling });
