@@ -48,6 +48,7 @@ export type {
   DynamicNtkScaling,
   DynamicYarnRule,
   DynamicYarnScaling,
+  FactorScaling,
   FrequencyBlend,
   LinearScaling,
   Llama3Scaling,

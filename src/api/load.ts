@@ -204,7 +204,8 @@ function defaultContext(config: ModelConfig, scaling: RopeScaling, isOverride: b
   const original = "originalMaxPositionEmbeddings" in scaling
     ? scaling.originalMaxPositionEmbeddings
     : config.maxPositionEmbeddings;
-  return Math.max(config.maxPositionEmbeddings, Math.floor(original * scaling.factor));
+  const factor = "factor" in scaling ? scaling.factor : 1;
+  return Math.max(config.maxPositionEmbeddings, Math.floor(original * factor));
 }
 
 function planFor(

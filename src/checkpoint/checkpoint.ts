@@ -1,6 +1,6 @@
 /**
  * Opens a checkpoint: finds out which form it has, reads its headers, and says where each tensor lies. No tensor data
- * is read here.
+ * is read here but the few numbers of a GGUF file that belong to its config.
  *
  * @module
  */
@@ -8,6 +8,7 @@ import { FormatError } from "../errors.ts";
 import { Tokenizer } from "../../wasm/mod.ts";
 import { CONFIG_FILE, shardsOf, WEIGHT_FORMS, weightMapOf } from "./checkpoint_files.ts";
 import { hasConvertedLayout, joinConverted } from "./converted.ts";
+import { readRopeFactors } from "./gguf_rope_factors.ts";
 import { asFormatError, headerOf, readHeader, type TensorEntry, type WeightFileFormat } from "./header.ts";
 import { type ModelSource, readFile, readJson } from "./source.ts";
 
@@ -21,7 +22,7 @@ export interface Checkpoint {
   readonly format: WeightFileFormat | "none";
   /** The file that `config` comes from. */
   readonly configFile: string;
-  /** Fields of config.json, or the metadata of a GGUF file. */
+  /** Fields of config.json, or the metadata of a GGUF file, with the numbers of a rope_freqs.weight under its name. */
   readonly config: Readonly<Record<string, unknown>>;
   /** Fields of generation_config.json; empty where there is none. */
   readonly generationConfig: Readonly<Record<string, unknown>>;
@@ -86,7 +87,7 @@ async function openGguf(source: ModelSource, file: string): Promise<Checkpoint> 
     source,
     format: "gguf",
     configFile: file,
-    config: metadata,
+    config: { ...metadata, ...await readRopeFactors(source, tensors) },
     generationConfig: {},
     tensors,
     tokenizer: () => readHeader(source, file, "gguf", (parser) => parser.ggufTokenizer()),

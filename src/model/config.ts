@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { ROPE_FACTORS } from "../checkpoint/gguf_rope_factors.ts";
 import { type Architecture, ARCHITECTURES, type ArchitectureTraits } from "./architectures.ts";
 import { ConfigFields } from "./config_fields.ts";
 import { ggufFields, type GgufTensors } from "./gguf_config.ts";
@@ -108,7 +109,7 @@ export function parseConfig(
 /**
  * Reads a GGUF file's metadata.
  *
- * @param metadata Keys and values.
+ * @param metadata Keys and values, as `openCheckpoint` gives them.
  * @param tensors Shapes by name: they tell whether head and embedding are one, and whether there are biases.
  * @param file The file's name, for errors.
  * @throws {FormatError} As `parseConfig`.
@@ -122,7 +123,11 @@ export function parseGgufConfig(
   const model = readConfig(fields, file, spelling);
   const more = new ConfigFields({ stopIds }, file, { stopIds: "tokenizer.ggml.eot_token_id" })
     .ids("stopIds", model.vocabSize);
-  return { ...model, stopIds: [...new Set([...model.eosIds, ...more])] };
+  return {
+    ...model,
+    stopIds: [...new Set([...model.eosIds, ...more])],
+    ...(model.ropeScaling.type === "factors" ? { ropeSource: ROPE_FACTORS } : {}),
+  };
 }
 
 function readConfig(

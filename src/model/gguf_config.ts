@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { ROPE_FACTORS } from "../checkpoint/gguf_rope_factors.ts";
 import { FormatError } from "../errors.ts";
 
 /** Tensor shapes by name, outermost extent first. */
@@ -53,7 +54,7 @@ export interface GgufFields {
 /**
  * Fields of a config.json that say the same as the metadata.
  *
- * @param metadata Keys and values of the file.
+ * @param metadata Keys and values of the file, and the numbers of the tensor rope_freqs.weight under its name.
  * @param tensors Its tensors.
  * @param file Its name, for errors.
  * @throws {FormatError} If the architecture is another one, or a key asks for something that Skein does not compute.
@@ -108,15 +109,13 @@ export function ggufFields(
     }
   }
   if (metadata[`${prefix}attention.causal`] === false) refuse(`${prefix}attention.causal`, "expected true");
-  if (tensors.has("rope_freqs.weight")) {
-    throw new FormatError(
-      file,
-      `Cannot use ${file}: it scales rotary frequencies by the tensor rope_freqs.weight, which Skein does not compute; ` +
-        "load the model's safetensors",
-      { code: "Config" },
-    );
+  const named = ropeScaling(metadata, `${prefix}rope.`, refuse);
+  const factors = metadata[ROPE_FACTORS];
+  // llama.cpp would apply both, one after the other; no converter writes such a file.
+  if (factors !== undefined && named !== undefined) {
+    refuse(`${prefix}rope.scaling.type`, `expected none in a file with the tensor ${ROPE_FACTORS}`);
   }
-  const scaling = ropeScaling(metadata, `${prefix}rope.`, refuse);
+  const scaling = factors === undefined ? named : { type: "factors", factors };
   if (scaling !== undefined) fields.rope_scaling = scaling;
   return {
     fields,

@@ -104,6 +104,14 @@ export interface LongRopeScaling {
   readonly attentionFactor?: number;
 }
 
+/** Each frequency has its own divisor, whatever the length: how GGUF files spell the scaling of Llama 3.1. */
+export interface FactorScaling {
+  /** Marks the member of the union. */
+  readonly type: "factors";
+  /** Divisors: (rotaryDim / 2). */
+  readonly factors: readonly number[];
+}
+
 /** Rotates the first share of the pairs, with frequencies laid over the whole head; the others stand still. */
 export interface ProportionalScaling {
   /** Marks the member of the union. */
@@ -123,6 +131,7 @@ export type RopeScaling =
   | DynamicNtkScaling
   | Llama3Scaling
   | LongRopeScaling
+  | FactorScaling
   | ProportionalScaling
   | PartNtkScaling
   | YarnScaling
@@ -239,6 +248,8 @@ function blendOf(scaling: RopeScaling, shape: RopeShape, length: number): Blende
       const periods = rotaryPeriods(rotaryDim, ropeTheta).map((period, j) => f32(f32(divisors[j]!) * period));
       return { blend: plainBlend(reciprocals(periods)), attentionFactor: longRopeAttentionFactor(scaling) };
     }
+    case "factors":
+      return scaled(plain(), (frequency, j) => frequency / f32(scaling.factors[j]!));
     case "proportional": {
       const nTurning = Math.floor(Math.floor(scaling.share * rotaryDim) / 2);
       return scaled(plain(), (frequency, j) => j < nTurning ? frequency / f32(scaling.factor) : 0);

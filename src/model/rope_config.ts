@@ -19,7 +19,13 @@ export interface RopeSettings {
   /** Share of a head that is rotated. */
   readonly partialRotaryFactor: number;
   /** The field of the config that the scaling comes from; with auto_map, where that names code with other constants. */
-  readonly source: "rope_scaling" | "rope_parameters" | "rope_scaling, auto_map" | "rope_parameters, auto_map" | "none";
+  readonly source:
+    | "rope_scaling"
+    | "rope_parameters"
+    | "rope_scaling, auto_map"
+    | "rope_parameters, auto_map"
+    | "rope_freqs.weight"
+    | "none";
 }
 
 /** How one type of scaling is read. A new scaling is one entry here and one branch of `ropeFrequencies`. */
@@ -78,6 +84,7 @@ const READERS: Readonly<Record<string, Reader>> = {
   },
   longrope: LONG_ROPE,
   su: LONG_ROPE,
+  factors: { keys: ["factors"], read: (fields) => ({ type: "factors", factors: fields.positives("factors") }) },
   proportional: {
     keys: ["factor"],
     read: (fields) => ({
@@ -136,7 +143,7 @@ export function parseRopeScaling(
 /**
  * What the frequencies of a model with heads of `headDim` depend on.
  *
- * @throws {FormatError} If the rotated part of a head is no multiple of 4, or LongRoPE has not one factor for each pair.
+ * @throws {FormatError} If the rotated part of a head is no multiple of 4, or there is not one factor for each pair.
  */
 export function ropeShape(
   { scaling, ropeTheta, partialRotaryFactor }: RopeSettings,
@@ -151,12 +158,15 @@ export function ropeShape(
         "elements of a head: expected a multiple of 4",
     );
   }
-  if (scaling.type === "longrope" && scaling.shortFactor.length !== rotaryDim / 2) {
+  const [name, factors] = scaling.type === "longrope"
+    ? ["short_factor", scaling.shortFactor]
+    : scaling.type === "factors"
+    ? ["factors", scaling.factors]
+    : [];
+  if (factors !== undefined && factors.length !== rotaryDim / 2) {
     throw new FormatError(
       file,
-      `Cannot use ${file}: short_factor has ${scaling.shortFactor.length} numbers, expected ${
-        rotaryDim / 2
-      }, one for ` +
+      `Cannot use ${file}: ${name} has ${factors.length} numbers, expected ${rotaryDim / 2}, one for ` +
         "each pair of elements that is rotated",
     );
   }

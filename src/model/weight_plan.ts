@@ -21,8 +21,8 @@ export type WeightChoice = "auto" | "f32" | "f16" | "q8" | "q4";
 /** How a tensor is stored in the files. */
 export type StoredDtype = SourceDtype | ConvertedDtype;
 
-/** Tensors that some checkpoints carry and nobody needs: tables that follow from the config. */
-const HARMLESS = /(^|\.)(rotary_emb\.inv_freq|attn\.masked_bias|attention\.bias)$/;
+/** Tensors that some checkpoints carry and no kernel reads: tables that follow from the config, or are part of it. */
+const HARMLESS = /^rope_freqs\.weight$|(^|\.)(rotary_emb\.inv_freq|attn\.masked_bias|attention\.bias)$/;
 
 /**
  * Checks that a checkpoint has the tensors of the layout, with their shapes, in types that can be read, and no others.

@@ -55,7 +55,7 @@ for (
   });
 }
 
-for (const name of ["mqa_bias", "yarn_rope_scaling", "qwen2_yarn", "qwen3_yarn", "mistral_window"]) {
+for (const name of ["mqa_bias", "yarn_rope_scaling", "llama3_rope", "qwen2_yarn", "qwen3_yarn", "mistral_window"]) {
   Deno.test(`a GGUF file gives transformers' logprobs of the checkpoint it was made from: ${name}`, async () => {
     const file = new URL(`${name}/f16.gguf`, root).pathname;
     using model = await loadModel(file, { weights: "f32", kvCache: "f32", contextLength: 256 });

@@ -103,8 +103,22 @@ for (const [keys, message] of refused) {
   });
 }
 
-Deno.test("parseGgufConfig() refuses a file whose frequencies are scaled by a tensor", () => {
-  assertThrows(() => read({}, ["rope_freqs.weight"]), FormatError, "rope_freqs.weight");
+Deno.test("parseGgufConfig() takes the numbers of rope_freqs.weight for divisors, one for each pair", () => {
+  const factors = Array.from({ length: 32 }, (_, j) => 1 + j);
+  const { ropeScaling, ropeSource } = read({ "rope_freqs.weight": factors }, ["rope_freqs.weight"]);
+  assertEquals([ropeScaling, ropeSource], [{ type: "factors", factors }, "rope_freqs.weight"]);
+  for (
+    const [more, message] of [
+      [{ "rope_freqs.weight": factors.slice(1) }, "factors has 31 numbers, expected 32"],
+      [{ "rope_freqs.weight": factors.with(3, 0) }, "expected a list of numbers over 0"],
+      [
+        { "rope_freqs.weight": factors, "llama.rope.scaling.type": "linear", "llama.rope.scaling.factor": 2 },
+        'llama.rope.scaling.type is "linear", expected none in a file with the tensor rope_freqs.weight',
+      ],
+    ] as const
+  ) {
+    assertThrows(() => read(more, ["rope_freqs.weight"]), FormatError, message);
+  }
 });
 
 Deno.test("parseGgufConfig() reads Qwen2, Qwen3, and a llama with a window, which is a Mistral", () => {

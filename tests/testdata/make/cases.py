@@ -45,6 +45,9 @@ YARN = {
 YARN_BASICS = {"factor": 4.0, "original_max_position_embeddings": 64}
 
 
+LLAMA3 = {"rope_type": "llama3", **YARN_BASICS, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
+
+
 def yarn_parameters(**fields):
     return {"rope_type": "yarn", "rope_theta": 1000.0, **YARN_BASICS, **fields}
 
@@ -175,6 +178,12 @@ CASES = {
         config(**YARN, rope_scaling={"type": "yarn", "finetuned": True, **YARN_BASICS}),
         200,
         {**YARN_MISTAKES, "theta 10000": rope(yarn_parameters(rope_theta=10000.0))},
+    ),
+    "llama3_rope": (
+        # Frequencies on both sides of the blend, and within it.
+        config(**YARN, rope_scaling=LLAMA3),
+        200,
+        {"no scaling": rope(PLAIN_1000), "low frequencies kept": rope({**LLAMA3, "rope_theta": 1000.0, "factor": 1.0})},
     ),
     "yarn_rope_parameters": (config(**{**YARN, "rope_theta": None}, rope_parameters=yarn_parameters()), 200, YARN_MISTAKES),
     "yarn_attention_factor": (

@@ -51,6 +51,18 @@ def stored_values(weights, kind):
     return stored
 
 
+def llama3_factors(config, head_dim):
+    """What llama.cpp's converter makes of Llama 3.1's scaling: the divisor of each frequency, in float32."""
+    scaling = config["rope_scaling"]
+    original, low, high = (scaling[key] for key in ("original_max_position_embeddings", "low_freq_factor", "high_freq_factor"))
+    frequencies = 1.0 / (config["rope_theta"] ** (torch.arange(0, head_dim, 2, dtype=torch.float32) / head_dim))
+    factors = []
+    for wavelength in 2 * np.pi / frequencies:
+        smooth = min(1.0, max(0.0, float(original / wavelength - low) / (high - low)))
+        factors.append(1 / ((1 - smooth) / scaling["factor"] + smooth))
+    return np.array(factors, dtype=np.float32)
+
+
 def write(path, config, weights, tokenizer, kind):
     heads, kv_heads = config["num_attention_heads"], config["num_key_value_heads"]
     head_dim = config.get("head_dim", config["hidden_size"] // heads)
@@ -71,7 +83,9 @@ def write(path, config, weights, tokenizer, kind):
     out.add_rope_dimension_count(head_dim)
     out.add_vocab_size(config["vocab_size"])
     scaling = config.get("rope_scaling")
-    if scaling:
+    if scaling and scaling.get("rope_type") == "llama3":
+        out.add_tensor("rope_freqs.weight", llama3_factors(config, head_dim))
+    elif scaling:
         out.add_rope_scaling_type(RopeScalingType.YARN)
         out.add_rope_scaling_factor(scaling["factor"])
         out.add_rope_scaling_orig_ctx_len(scaling["original_max_position_embeddings"])

@@ -38,7 +38,7 @@ TEXT = (Path(__file__).parent.parent / "pg19" / "keith_of_the_border.txt").read_
 TOLERANCE = 1e-3
 GREEDY_STEPS, SMALLEST_MARGIN = 24, 0.05
 QUANTISED = ("Q8_0", "Q4_0", "Q4_1")
-GGUF = ("mqa_bias", "yarn_rope_scaling", "qwen2_yarn", "qwen3_yarn", "mistral_window")  # written as GGUF too
+GGUF = ("mqa_bias", "yarn_rope_scaling", "llama3_rope", "qwen2_yarn", "qwen3_yarn", "mistral_window")  # written as GGUF too
 
 
 def write_json(path, value, **options):
