@@ -8,7 +8,7 @@ export type { Inspection, LoadOptions } from "./load.ts";
 export type { LoadProgress, WeightChoice } from "../model/weights.ts";
 export type { KvFormat } from "../kernels/kv_formats.ts";
 export { Model } from "./model.ts";
-export type { ModelMemory, PromptOptions, Score, ScoreOptions } from "./model.ts";
+export type { ModelMemory, PromptOptions, ReloadOptions, Score, ScoreOptions } from "./model.ts";
 export type { RopeChoice } from "../model/rope_choice.ts";
 export type { ChatOptions } from "./chat.ts";
 export type { ChatMessage, Tool, ToolCall } from "../chat/message.ts";

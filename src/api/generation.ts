@@ -58,13 +58,11 @@ export interface GenerationResult {
 
 /** What a generation is made of. */
 export interface GenerationParts {
-  /** The sequence to continue. */
-  readonly sequence: Sequence;
   /**
    * Brings the sequence to its prompt, where that takes a while, and makes the decoder that turns ids into text and
    * watches for stop strings. Called once, before anything else.
    */
-  readonly openStream: () => TextStream | Promise<TextStream>;
+  readonly open: () => Promise<{ readonly sequence: Sequence; readonly stream: TextStream }>;
   /** How tokens are selected. */
   readonly sampling: ResolvedSampling;
   /** How many tokens to guess at a time. */
@@ -75,8 +73,17 @@ export interface GenerationParts {
   readonly onEnd: () => void;
 }
 
+/** Ends generations whose reader was forgotten half way, when the garbage collector finds that out. */
+const forgotten = new FinalizationRegistry<AsyncGenerator<TextChunk, GenerationResult>>((running) => {
+  running.return(undefined as never).catch(() => {});
+});
+
 /**
  * Text being generated. Iterate it once; leaving the loop early ends the generation and keeps what was yielded.
+ *
+ * Nothing runs, and no memory is taken, before the first chunk is asked for; between two chunks the GPU is at most one
+ * batch of tokens ahead of the reader. A reader that is neither read to its end nor closed keeps its memory until it is
+ * garbage.
  *
  * @example Print text as it comes
  * ```ts
@@ -99,7 +106,13 @@ export class Generation implements AsyncIterable<TextChunk> {
   /** Iterates the text. A generation can be iterated once. */
   [Symbol.asyncIterator](): AsyncIterator<TextChunk> {
     if (this.#iterator !== undefined) throw new TypeError("A generation can be iterated once; call generate() again");
-    return this.#iterator = this.#run();
+    const running = this.#iterator = this.#run();
+    const reader: AsyncIterator<TextChunk> = {
+      next: () => running.next(),
+      return: () => running.return(undefined as never),
+    };
+    forgotten.register(reader, running);
+    return reader;
   }
 
   /**
@@ -133,8 +146,8 @@ export class Generation implements AsyncIterable<TextChunk> {
   }
 
   async *#run(): AsyncGenerator<TextChunk, GenerationResult> {
-    const { sequence, openStream, sampling, speculate, loop, onEnd } = this.#parts;
-    const stream = await openStream();
+    const { open, sampling, speculate, loop, onEnd } = this.#parts;
+    const { sequence, stream } = await open();
     const promptTokens = sequence.tokens.length;
     const started = performance.now();
     let firstAt: number | undefined;
@@ -152,10 +165,12 @@ export class Generation implements AsyncIterable<TextChunk> {
       held = [];
       return chunk;
     };
-    const uncached = sequence.uncached;
-    const decoding = new Decoding(sequence, sampling, speculate, loop.signal);
-    const ids = generateTokens(decoding, loop);
+    let ids: AsyncGenerator<number, FinishReason | "full"> | undefined;
     try {
+      await sequence.settle();
+      const { uncached, runtime: { gpu } } = sequence;
+      const decoding = await gpu.allocate(() => new Decoding(sequence, sampling, speculate, loop.signal));
+      ids = generateTokens(decoding, loop);
       let finishReason: FinishReason = "length";
       while (true) {
         const step = await ids.next();
@@ -166,6 +181,8 @@ export class Generation implements AsyncIterable<TextChunk> {
           else if (loop.contextPolicy === "error") throw fullContext(sequence, tokens.length, loop.maxTokens);
           break;
         }
+        // What a session or a model that was disposed has left is not told any more.
+        if (decoding.refusal !== undefined) throw decoding.refusal;
         lastAt = performance.now();
         firstAt ??= lastAt;
         held.push(step.value);
@@ -198,7 +215,7 @@ export class Generation implements AsyncIterable<TextChunk> {
       };
       return this.#result;
     } finally {
-      await ids.return("length");
+      await ids?.return("length");
       stream.dispose();
       onEnd();
     }

@@ -12,18 +12,26 @@ import { selfTest } from "../kernels/self_test.ts";
 import { type ModelConfig, parseConfig, parseGgufConfig } from "../model/config.ts";
 import { canStore, KV_FORMATS, type KvFormat } from "../kernels/kv_formats.ts";
 import { paddedConfig } from "../model/padding.ts";
-import { DEFAULT_MAX_BATCH, defaultPrefillChunk, type MemoryPlan, planMemory, requireFit } from "../model/plan.ts";
+import {
+  DEFAULT_MAX_BATCH,
+  defaultPrefillChunk,
+  describePlan,
+  type MemoryPlan,
+  planMemory,
+  requireFit,
+} from "../model/plan.ts";
 import { createRope, type Rope, type RopeFrequencies, type RopeScaling } from "../model/rope.ts";
 import { chooseRope, type RopeChoice } from "../model/rope_choice.ts";
 import { Runtime } from "../model/runtime.ts";
 import { warmUp } from "../model/warm_up.ts";
+import { hashOf } from "../checkpoint/source_fingerprint.ts";
 import { type LoadProgress, loadWeights, planWeights, type WeightChoice } from "../model/weights.ts";
 import { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { readTemplateFile } from "../chat/template_file.ts";
 import { chatTemplateOf } from "./chat.ts";
 import type { DownloadProgress } from "../hub/transfer_progress.ts";
 import type { Host } from "./host.ts";
-import { Model } from "./model.ts";
+import { Model, type ReloadOptions } from "./model.ts";
 
 /** Options of `loadModel`. */
 export interface LoadOptions {
@@ -87,13 +95,15 @@ interface Opened {
 /** `loadModel` on a host. */
 export async function loadModelOn(host: Host, source: string | ModelSource, options: LoadOptions): Promise<Model> {
   checkOptions(options);
-  const { signal, onProgress, cache, weights: choice = "auto" } = options;
+  const { signal, cache } = options;
   signal?.throwIfAborted();
-  const files = typeof source === "string" ? await host.openModel(source, { cache, onProgress, signal }) : source;
+  const openFiles = async ({ onProgress, signal }: ReloadOptions) =>
+    typeof source === "string" ? await host.openModel(source, { cache, onProgress, signal }) : source;
+  const files = await openFiles(options);
   const undo: (() => void)[] = [];
   try {
     const opened = await openModel(files, options);
-    const { checkpoint, config, rope, contextLength } = opened;
+    const { checkpoint, config } = opened;
     if (checkpoint.format === "none") {
       throw new FormatError(files.name, `Cannot load ${files.name}: it has a config and no weights`, {
         code: "Missing",
@@ -109,40 +119,77 @@ export async function loadModelOn(host: Host, source: string | ModelSource, opti
         { code: "Vocabulary" },
       );
     }
-    const gpu = options.device === undefined ? await Gpu.request() : await Gpu.from(options.device);
-    undo.push(() => gpu.dispose());
-    const plan = planFor(opened, options, gpu);
-    // Advice takes a dozen plans, which a model that fits need not wait for.
-    if (plan.fits === false) requireFit(plan, adviceFor(opened, options, gpu));
-    await selfTest(gpu);
-    const weights = await loadWeights(gpu, config, checkpoint, {
-      weights: choice,
-      ...(signal === undefined ? {} : { signal }),
-      ...(onProgress === undefined ? {} : { onProgress }),
-    });
-    const runtime = new Runtime(gpu, paddedConfig(config), weights, {
-      rope,
-      kvFormat: plan.kvCache,
-      contextLength,
-      prefillChunk: prefillChunkOf(options, gpu, contextLength),
-      maxBatch: options.maxBatch ?? DEFAULT_MAX_BATCH,
-      stopIds: config.stopIds,
-    });
-    await gpu.settle();
-    await warmUp(runtime);
+    const { runtime, plan } = await openRuntime(opened, options);
+    undo.push(() => runtime.gpu.dispose());
+    const identity = await identityOf(opened);
     return new Model({
       host,
       runtime,
       tokenizer,
       plan,
       chatTemplate: chatTemplateOf(templateFile, tokenizer, host),
-      onDispose: () => gpu.dispose(),
+      reopen: async (changes, rope) => {
+        if (options.device !== undefined && changes.device === undefined) {
+          throw new TypeError("Cannot reload a model on the device that was lost: pass another as device");
+        }
+        const files = await openFiles(changes);
+        try {
+          const again = await openModel(files, options);
+          if (await identityOf(again) !== identity) {
+            throw new FormatError(files.name, `Cannot reload ${files.name}: it is another model than was loaded`, {
+              code: "Changed",
+            });
+          }
+          return (await openRuntime({ ...again, rope }, { ...options, ...changes })).runtime;
+        } finally {
+          if (typeof source === "string") files.close();
+        }
+      },
     });
   } catch (error) {
     for (const step of undo.reverse()) step();
     throw error;
   } finally {
     if (typeof source === "string") files.close();
+  }
+}
+
+/** Tells a model from another that has come to stand in its place. */
+function identityOf({ config, checkpoint }: Opened): Promise<string> {
+  return hashOf([JSON.stringify([config, ...checkpoint.tensors])]);
+}
+
+/** Puts a model on a device and compiles its kernels. Where that fails, nothing stays on the device. */
+async function openRuntime(opened: Opened, options: LoadOptions): Promise<{ runtime: Runtime; plan: MemoryPlan }> {
+  const { checkpoint, config, rope, contextLength } = opened;
+  const { device, signal, onProgress, weights: choice = "auto" } = options;
+  const gpu = device === undefined ? await Gpu.request() : await Gpu.from(device);
+  try {
+    const plan = planFor(opened, options, gpu);
+    // Advice takes a dozen plans, which a model that fits need not wait for.
+    if (plan.fits === false) requireFit(plan, adviceFor(opened, options, gpu));
+    gpu.memoryNote = describePlan(plan);
+    await selfTest(gpu);
+    const weights = await loadWeights(gpu, config, checkpoint, {
+      weights: choice,
+      ...(signal === undefined ? {} : { signal }),
+      ...(onProgress === undefined ? {} : { onProgress }),
+    });
+    const runtime = await gpu.allocate(() =>
+      new Runtime(gpu, paddedConfig(config), weights, {
+        rope,
+        kvFormat: plan.kvCache,
+        contextLength,
+        prefillChunk: prefillChunkOf(options, gpu, contextLength),
+        maxBatch: options.maxBatch ?? DEFAULT_MAX_BATCH,
+        stopIds: config.stopIds,
+      })
+    );
+    await warmUp(runtime);
+    return { runtime, plan };
+  } catch (error) {
+    gpu.dispose();
+    throw error;
   }
 }
 

@@ -4,13 +4,16 @@
  * @module
  */
 import { blobSource } from "../checkpoint/source.ts";
+import { DeviceLostError } from "../errors.ts";
+import type { DownloadProgress } from "../hub/transfer_progress.ts";
 import type { ModelConfig } from "../model/config.ts";
 import type { MemoryPlan } from "../model/plan.ts";
-import { createRope, type RopeFrequencies } from "../model/rope.ts";
+import { createRope, type Rope, type RopeFrequencies } from "../model/rope.ts";
 import { chooseRope, type RopeChoice } from "../model/rope_choice.ts";
 import type { Runtime } from "../model/runtime.ts";
 import { scoreTokens } from "../model/scoring.ts";
 import { Sequence } from "../model/sequence.ts";
+import type { LoadProgress } from "../model/weights.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { ChatTemplate } from "../chat/chat_template.ts";
 import { type ChatMessage, requireMessages } from "../chat/message.ts";
@@ -18,7 +21,7 @@ import type { ChatPrompt, ChatPromptOptions } from "../chat/prompt.ts";
 import { type ChatOptions, renderChat, requireTemplate } from "./chat.ts";
 import type { Generation } from "./generation.ts";
 import type { Host } from "./host.ts";
-import { type GenerateOptions, Session, type SessionHome } from "./session.ts";
+import { type GenerateOptions, openSession, Session, type SessionHome } from "./session.ts";
 import { restoreSequence } from "./session_file.ts";
 
 /** Options of `Model.generate`. */
@@ -61,11 +64,21 @@ export interface ModelMemory {
   readonly allocatedBytes: number;
 }
 
+/** Options of `Model.reload`. */
+export interface ReloadOptions {
+  /** A device to use; needed where the model was loaded on one of the caller's. Default: the default adapter's. */
+  readonly device?: GPUDevice;
+  /** Told how far download and load have come. */
+  readonly onProgress?: (progress: LoadProgress | DownloadProgress) => void;
+  /** Aborting ends the load; the model can then be reloaded again. */
+  readonly signal?: AbortSignal;
+}
+
 /** What a model is made of. */
 export interface ModelParts {
   /** Where files are. */
   readonly host: Host;
-  /** The forward pass and what its sequences share. */
+  /** The forward pass and what its sequences share; the device is its own, or the caller's. */
   readonly runtime: Runtime;
   /** Text to ids and back. */
   readonly tokenizer: Tokenizer;
@@ -73,8 +86,8 @@ export interface ModelParts {
   readonly plan: MemoryPlan;
   /** The model's chat template; undefined for a base model. */
   readonly chatTemplate: ChatTemplate | undefined;
-  /** Frees the device, where the model opened it. */
-  readonly onDispose: () => void;
+  /** Makes the runtime again, on another device and with a RoPE scaling. */
+  readonly reopen: (options: ReloadOptions, rope: Rope) => Promise<Runtime>;
 }
 
 /**
@@ -95,6 +108,7 @@ export class Model {
   #scoring = 0;
   #lastKvBytes = 0;
   #disposed = false;
+  #reloading: Promise<void> | undefined;
 
   /** Made by `loadModel`. */
   constructor(parts: ModelParts) {
@@ -110,7 +124,7 @@ export class Model {
 
   /** The model's shape and settings. */
   get config(): ModelConfig {
-    return this.#parts.runtime.config;
+    return this.#home.runtime.config;
   }
 
   /** Text to token ids and back. */
@@ -125,12 +139,12 @@ export class Model {
 
   /** Most tokens of a session, prompt and completion together. */
   get contextLength(): number {
-    return this.#parts.runtime.contextLength;
+    return this.#home.runtime.contextLength;
   }
 
   /** The rotary frequencies in use; of a short input, where they depend on its length. */
   get rope(): RopeFrequencies {
-    return this.#parts.runtime.rope.frequencies;
+    return this.#home.runtime.rope.frequencies;
   }
 
   /**
@@ -148,7 +162,7 @@ export class Model {
     }
     const { config } = this;
     const { scaling, shape } = chooseRope(config, choice);
-    this.#parts.runtime.replaceRope(createRope(scaling, shape));
+    this.#home.runtime.replaceRope(createRope(scaling, shape));
     return this.rope;
   }
 
@@ -159,12 +173,12 @@ export class Model {
 
   /** The adapter's name. */
   get deviceName(): string {
-    return this.#parts.runtime.gpu.name;
+    return this.#home.runtime.gpu.name;
   }
 
   /** Which variant of each kernel runs, chosen by the adapter's features. */
   get variants(): Readonly<Record<string, string>> {
-    const { gpu, rope } = this.#parts.runtime;
+    const { gpu, rope } = this.#home.runtime;
     const kernels = gpu.isSoftware
       ? gpu.subgroupSize < 8 ? "plain" : "direct"
       : gpu.features.subgroups
@@ -181,7 +195,7 @@ export class Model {
       weightsBytes: plan.weightsBytes,
       kvBytes: held || this.#lastKvBytes,
       scratchBytes: plan.scratchBytes,
-      allocatedBytes: this.#parts.runtime.gpu.allocatedBytes,
+      allocatedBytes: this.#home.runtime.gpu.allocatedBytes,
     };
   }
 
@@ -195,14 +209,10 @@ export class Model {
    */
   generate(prompt: string | ArrayLike<number>, options: PromptOptions = {}): Generation {
     if (prompt.length === 0) throw new RangeError("Cannot generate from an empty prompt: give it at least one token");
-    const session = this.createSession();
-    try {
-      session.append(prompt, { addSpecialTokens: options.addSpecialTokens ?? true });
-      return session.generateOnce(options);
-    } catch (error) {
-      session.dispose();
-      throw error;
-    }
+    this.#requireAlive();
+    const session = new Session(this.#home);
+    session.append(prompt, { addSpecialTokens: options.addSpecialTokens ?? true });
+    return session.generateOnce(options);
   }
 
   /**
@@ -239,13 +249,7 @@ export class Model {
       throw new TypeError("Cannot chat in this session: it is another model's, or was disposed");
     }
     const prompt = async () => (await this.renderChat(messages, options)).tokens;
-    const used = session ?? this.createSession();
-    try {
-      return used.generateFrom(prompt, options, session === undefined);
-    } catch (error) {
-      if (session === undefined) used.dispose();
-      throw error;
-    }
+    return (session ?? new Session(this.#home)).generateFrom(prompt, options, session === undefined);
   }
 
   /**
@@ -283,7 +287,8 @@ export class Model {
         `Cannot score the last ${last} of ${tokens.length} tokens: expected 1 to ${tokens.length - 1}`,
       );
     }
-    const sequence = new Sequence(this.#parts.runtime);
+    const { runtime } = this.#home;
+    const sequence = new Sequence(runtime);
     this.#scoring++;
     try {
       const logprobs = await scoreTokens(sequence, tokens, {
@@ -296,17 +301,31 @@ export class Model {
       return { tokens, logprobs, perplexity: Math.exp(-mean) };
     } catch (error) {
       // What a disposed model leaves behind fails in many ways, for one reason.
-      throw this.#parts.runtime.gone.aborted ? this.#parts.runtime.gone.reason : error;
+      throw runtime.gone.aborted ? runtime.gone.reason : error;
     } finally {
       this.#scoring--;
       sequence.dispose();
     }
   }
 
+  /**
+   * Loads the weights again, onto a new device, after a `DeviceLostError`. Sessions keep their tokens and feed them again
+   * when they go on. Generations and scores that are under way end with a `DeviceLostError`, and so do those that begin
+   * before this is done. While it runs, another call waits for the same.
+   *
+   * @throws {GpuUnavailableError} If there is no adapter.
+   * @throws {FormatError} If the model's files are not what they were.
+   * @throws {TypeError} If the model was loaded on a caller's device and no `device` is given.
+   */
+  reload(options: ReloadOptions = {}): Promise<void> {
+    this.#requireAlive();
+    return this.#reloading ??= this.#reload(options).finally(() => this.#reloading = undefined);
+  }
+
   /** An empty session, which keeps its cache between generations. Dispose it when done. */
   createSession(): Session {
     this.#requireAlive();
-    return new Session(this.#home);
+    return openSession(this.#home);
   }
 
   /**
@@ -319,7 +338,7 @@ export class Model {
    */
   async restoreSession(from: string | Blob): Promise<Session> {
     this.#requireAlive();
-    const { runtime, host } = this.#parts;
+    const { runtime, host } = this.#home;
     const source = typeof from === "string"
       ? host.openFile(from)
       : blobSource(new Map([["session", from]]), "the session");
@@ -332,24 +351,36 @@ export class Model {
     } finally {
       source.close();
     }
-    return new Session(this.#home, sequence);
+    return openSession(this.#home, sequence);
   }
 
   /** Frees all GPU memory of the model and its sessions. */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    this.#parts.runtime.stop(new TypeError("The model was disposed"));
-    for (const session of [...this.#home.sessions]) session.dispose();
-    this.#parts.runtime.dispose();
+    const { runtime, sessions } = this.#home;
+    runtime.stop(new TypeError("The model was disposed"));
+    for (const session of [...sessions]) session.dispose();
     this.#parts.tokenizer.dispose();
     this.#parts.chatTemplate?.dispose();
-    this.#parts.onDispose();
+    runtime.gpu.dispose();
   }
 
   /** Frees the model when a `using` block ends. */
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  async #reload(options: ReloadOptions): Promise<void> {
+    const lost = this.#home.runtime;
+    lost.stop(new DeviceLostError("The device was lost, and the model is being loaded again"));
+    lost.gpu.dispose();
+    const runtime = await this.#parts.reopen(options, lost.rope.rope);
+    if (this.#disposed) {
+      runtime.gpu.dispose();
+      this.#requireAlive();
+    }
+    this.#home.runtime = runtime;
   }
 
   #requireAlive(): void {

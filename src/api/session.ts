@@ -34,11 +34,11 @@ export interface GenerateOptions extends SamplingOptions, SpeculationOptions, St
 export interface SessionHome {
   /** Where files are. */
   readonly host: Host;
-  /** The forward pass. */
-  readonly runtime: Runtime;
+  /** The forward pass: another one after `Model.reload`. */
+  runtime: Runtime;
   /** Text to ids and back. */
   readonly tokenizer: Tokenizer;
-  /** Sessions that are not disposed. */
+  /** Sessions that hold memory, or may. */
   readonly sessions: Set<Session>;
   /** Told before a session's memory is freed. */
   readonly onDispose: (session: Session) => void;
@@ -47,17 +47,28 @@ export interface SessionHome {
 /** A conversation or a document in progress. */
 export class Session {
   readonly #home: SessionHome;
-  readonly #runtime: Runtime;
-  readonly #sequence: Sequence;
-  #busy = false;
+  #latest: Sequence;
+  /** The sequence that something is under way with. */
+  #busy: Sequence | undefined;
   #disposed = false;
 
   /** Made by `Model.createSession`. */
   constructor(home: SessionHome, sequence: Sequence = new Sequence(home.runtime)) {
     this.#home = home;
-    this.#runtime = home.runtime;
-    this.#sequence = sequence;
-    home.sessions.add(this);
+    this.#latest = sequence;
+  }
+
+  /** The tokens with their cache: with an empty one, where the model was reloaded since. */
+  get #sequence(): Sequence {
+    const { runtime } = this.#home;
+    if (this.#latest.runtime !== runtime) {
+      const { tokens } = this.#latest;
+      this.#latest.dispose();
+      this.#latest = new Sequence(runtime);
+      this.#latest.append(tokens);
+      this.#busy = undefined;
+    }
+    return this.#latest;
   }
 
   /** Tokens so far: what was appended, and what generations yielded. */
@@ -111,7 +122,7 @@ export class Session {
   /** A session of its own with the same tokens and a copy of the cache. Dispose it too. */
   fork(): Session {
     this.#requireIdle();
-    return new Session(this.#home, this.#sequence.fork());
+    return openSession(this.#home, this.#sequence.fork());
   }
 
   /**
@@ -122,14 +133,15 @@ export class Session {
    */
   async save(to: string | WritableStream<Uint8Array>): Promise<void> {
     this.#requireIdle();
-    this.#busy = true;
+    const { runtime } = this.#home;
+    const sequence = this.#busy = this.#sequence;
     try {
-      await this.#runtime.exclusive(() => {
-        const pieces = sessionBytes(this.#runtime, this.#sequence);
+      await runtime.exclusive(() => {
+        const pieces = sessionBytes(runtime, sequence);
         return typeof to === "string" ? this.#home.host.writeFile(to, pieces) : writeAll(to, pieces);
       });
     } finally {
-      this.#busy = false;
+      this.#release(sequence);
     }
   }
 
@@ -170,7 +182,7 @@ export class Session {
     this.#disposed = true;
     this.#home.sessions.delete(this);
     this.#home.onDispose(this);
-    this.#sequence.dispose();
+    this.#latest.dispose();
   }
 
   /** Frees the cache when a `using` block ends. */
@@ -182,30 +194,35 @@ export class Session {
     options: GenerateOptions,
     { prompt, onEnd }: { prompt?: () => Promise<ArrayLike<number>>; onEnd?: () => void } = {},
   ): Generation {
-    const { config, maxBatch, prefillChunk } = this.#runtime;
+    const { config, maxBatch, prefillChunk, contextLength, stopIds } = this.#home.runtime;
     const sampling = resolveSampling(options, config.vocabSize);
     const { maxTokens, stop } = resolveStop(options);
     const speculate = resolveSpeculation(options, sampling, Math.min(maxBatch, prefillChunk));
-    const contextPolicy = resolveContextPolicy(options.contextPolicy ?? "error", this.#runtime.contextLength);
+    const contextPolicy = resolveContextPolicy(options.contextPolicy ?? "error", contextLength);
     if (prompt === undefined && this.length === 0) {
       throw new RangeError("Cannot generate from an empty prompt: give it at least one token");
     }
+    let sequence: Sequence | undefined;
     const end = () => {
-      this.#busy = false;
+      this.#release(sequence);
       onEnd?.();
     };
     return new Generation({
-      sequence: this.#sequence,
-      openStream: async () => {
+      open: async () => {
         this.#requireIdle();
-        this.#busy = true;
+        this.#home.runtime.gone.throwIfAborted();
+        // What is never iterated is in no list, so that nothing keeps it.
+        this.#home.sessions.add(this);
+        sequence = this.#busy = this.#sequence;
         try {
           if (prompt !== undefined) {
             const tokens = await prompt();
             if (this.#disposed) throw new TypeError("The session was disposed");
             this.#replace(tokens);
           }
-          return new TextStream(this.#home.tokenizer, { stop, skipSpecialTokens: options.keepSpecialTokens !== true });
+          const { tokenizer } = this.#home;
+          const stream = new TextStream(tokenizer, { stop, skipSpecialTokens: options.keepSpecialTokens !== true });
+          return { sequence, stream };
         } catch (error) {
           end();
           throw error;
@@ -216,7 +233,7 @@ export class Session {
       loop: {
         maxTokens,
         contextPolicy,
-        stopIds: new Set(this.#runtime.stopIds),
+        stopIds: new Set(stopIds),
         ...(options.signal === undefined ? {} : { signal: options.signal }),
       },
       onEnd: end,
@@ -238,10 +255,23 @@ export class Session {
     }
   }
 
+  #release(sequence: Sequence | undefined): void {
+    if (this.#busy === sequence) this.#busy = undefined;
+  }
+
   #requireIdle(): void {
     if (this.#disposed) throw new TypeError("The session was disposed");
-    if (this.#busy) throw new TypeError("A generation of this session is running; let it end first");
+    if (this.#busy !== undefined && this.#busy === this.#sequence) {
+      throw new TypeError("A generation of this session is running; let it end first");
+    }
   }
+}
+
+/** A session that the model frees when it is disposed itself. */
+export function openSession(home: SessionHome, sequence?: Sequence): Session {
+  const session = new Session(home, sequence);
+  home.sessions.add(session);
+  return session;
 }
 
 /** Not `ReadableStream.from(pieces).pipeTo(stream)`, which browsers have only lately. */

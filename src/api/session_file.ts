@@ -34,6 +34,7 @@ interface Header {
 /** A sequence as the bytes of a file, piece by piece. */
 export async function* sessionBytes(runtime: Runtime, sequence: Sequence): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   const { gpu } = runtime;
+  await sequence.settle();
   // What lost a part of its window has to be fed again, and is not worth a file.
   const nCached = sequence.cache.isWhole(sequence.nCached) ? sequence.nCached : 0;
   const runs = sequence.cache.runs(nCached);

@@ -7,6 +7,7 @@
  */
 import { CapacityError, DeviceLostError } from "../errors.ts";
 import { requestDevice, wantsEnableSubgroups } from "./adapter.ts";
+import { allocateBuffer, attempt } from "./allocation.ts";
 import { encode } from "./encode.ts";
 import { Pacer } from "./pacer.ts";
 import { PARAMS_STRIDE, Pipelines } from "./pipelines.ts";
@@ -43,11 +44,15 @@ export class Gpu {
   readonly pipelines: Pipelines;
   /** Learns how long prefill work takes; its unit is a multiply-add. */
   readonly pacer: Pacer;
+  /** What the device's memory is used for: told where there is not enough of it. */
+  memoryNote = "";
   readonly #ownsDevice: boolean;
   readonly #params: GPUBuffer;
   readonly #readbacks: ReadbackPool;
   readonly #tensors = new Set<Tensor>();
   #pending: Promise<Error | undefined>[] = [];
+  /** What `allocate` makes now. */
+  #group: { readonly tensors: Tensor[]; readonly outcomes: Promise<Error | undefined>[] } | undefined;
   #parked: Error | undefined;
   #allocated = 0;
 
@@ -64,12 +69,14 @@ export class Gpu {
       f16: device.features.has("shader-f16"),
       timestamps: device.features.has("timestamp-query"),
     };
-    this.#readbacks = new ReadbackPool(device);
-    this.#params = device.createBuffer({
+    this.#readbacks = new ReadbackPool(device, () => this.#usage);
+    const params = allocateBuffer(device, {
       label: "params",
       size: MAX_DISPATCHES * PARAMS_STRIDE,
       usage: 0x40 | 0x08, // UNIFORM | COPY_DST
-    });
+    }, "");
+    this.#params = params.result;
+    this.#pending.push(params.outcome);
     this.pipelines = new Pipelines(device, this.#params, enableSubgroups, (error) => this.#pending.push(error));
     this.pacer = new Pacer(this.isSoftware ? 2e6 : 1e8);
     device.lost.then(({ reason, message }) => {
@@ -90,13 +97,25 @@ export class Gpu {
    * @throws {GpuUnavailableError} If there is no adapter, or it gives no device.
    */
   static async request(): Promise<Gpu> {
-    const device = await requestDevice();
-    return new Gpu(device, true, await wantsEnableSubgroups(device));
+    return await Gpu.#open(await requestDevice(), true);
   }
 
   /** Uses a caller's device, which stays the caller's to destroy. Its limits and features are used as they are. */
   static async from(device: GPUDevice): Promise<Gpu> {
-    return new Gpu(device, false, await wantsEnableSubgroups(device));
+    // Deno asks the adapter on first use, and panics where that is garbage by then.
+    void device.adapterInfo;
+    return await Gpu.#open(device, false);
+  }
+
+  static async #open(device: GPUDevice, ownsDevice: boolean): Promise<Gpu> {
+    const gpu = new Gpu(device, ownsDevice, await wantsEnableSubgroups(device));
+    try {
+      await gpu.settle();
+      return gpu;
+    } catch (error) {
+      gpu.dispose();
+      throw error;
+    }
   }
 
   /** Bytes of all live tensors. */
@@ -130,29 +149,48 @@ export class Gpu {
         { requested: size, available: this.maxTensorBytes, unit: "bytes" },
       );
     }
-    this.device.pushErrorScope("out-of-memory");
-    this.device.pushErrorScope("validation");
-    const buffer = this.device.createBuffer({ label, size, usage: 0x80 | 0x04 | 0x08 }); // STORAGE | COPY_SRC | COPY_DST
-    for (let scope = 0; scope < 2; scope++) {
-      this.#pending.push(
-        this.device.popErrorScope().then((error) =>
-          error === null ? undefined : new CapacityError(
-            `Cannot allocate ${label} (${size} bytes, ${this.#allocated} bytes are in use): ${
-              error.message || "out of memory"
-            }`,
-            { requested: size, available: 0, unit: "bytes" },
-          )
-        ),
-      );
-    }
+    const usage = 0x80 | 0x04 | 0x08; // STORAGE | COPY_SRC | COPY_DST
+    const { result: buffer, outcome } = allocateBuffer(this.device, { label, size, usage }, this.#usage);
+    (this.#group?.outcomes ?? this.#pending).push(outcome);
     const tensor = new Tensor(buffer, dtype, shape, label, (gone) => {
       this.#tensors.delete(gone);
       this.#allocated -= gone.byteLength;
       this.pipelines.forget(gone);
     });
     this.#tensors.add(tensor);
+    this.#group?.tensors.push(tensor);
     this.#allocated += size;
     return tensor;
+  }
+
+  /**
+   * Makes tensors, all or none: where the device has no memory for one of them, those that were made are freed, and
+   * nobody else hears of it.
+   *
+   * @param make Makes them by `createTensor`, and may submit work on them. It is called at once.
+   * @returns What `make` returns, when it is known that the tensors are there.
+   * @throws {CapacityError} If one of them cannot be made.
+   */
+  async allocate<T>(make: () => T): Promise<T> {
+    this.check();
+    const group = this.#group = { tensors: [] as Tensor[], outcomes: [] as Promise<Error | undefined>[] };
+    try {
+      let made: T;
+      try {
+        // Work on a tensor that is not there fails too, and that is the same failure.
+        const { result, outcome } = attempt(this.device, make);
+        made = result;
+        group.outcomes.push(outcome.then((error) => error && new DeviceLostError(`The GPU refused: ${error.message}`)));
+      } finally {
+        this.#group = undefined;
+      }
+      for (const error of await Promise.all(group.outcomes)) if (error !== undefined) throw error;
+      this.check();
+      return made;
+    } catch (error) {
+      for (const tensor of group.tensors) tensor.dispose();
+      throw error;
+    }
   }
 
   /** Writes bytes into a tensor, before anything that is submitted later. Offset and length are multiples of 4. */
@@ -164,7 +202,7 @@ export class Gpu {
   async flush(): Promise<void> {
     this.check();
     this.device.queue.submit([]);
-    await this.device.queue.onSubmittedWorkDone();
+    await this.#raise(this.device.queue.onSubmittedWorkDone(), "finish work on");
   }
 
   /** A tensor that holds a copy of `data`. */
@@ -226,9 +264,8 @@ export class Gpu {
       }
       encode(encoder, recorder.steps, base);
     }
-    const readback = this.#readbacks.encode(encoder, requests);
-    this.device.queue.submit([encoder.finish()]);
-    return { ...readback, fetch: () => this.#raise(readback.fetch()) };
+    const readback = this.#readbacks.submit(encoder, requests);
+    return { ...readback, fetch: () => this.#raise(readback.fetch(), "read from") };
   }
 
   /** Reads a tensor, or a part of it, after everything submitted so far. */
@@ -271,7 +308,7 @@ export class Gpu {
       this.device.queue.submit([encoder.finish()]);
       // While this slice runs, the event loop turns: in Deno the slice before is told some 10 ms after its end, and
       // asking for the end of this one would block at once.
-      await previous;
+      await this.#raise(previous, "finish work on");
       const asked = performance.now();
       const done = this.device.queue.onSubmittedWorkDone();
       const returned = performance.now();
@@ -290,6 +327,7 @@ export class Gpu {
 
   /** Destroys all tensors, and the device unless it is the caller's. */
   dispose(): void {
+    this.#parked ??= new TypeError("The GPU was disposed");
     for (const tensor of [...this.#tensors]) tensor.dispose();
     this.#readbacks.dispose();
     this.#params.destroy();
@@ -301,14 +339,19 @@ export class Gpu {
     this.dispose();
   }
 
-  async #raise<T>(reading: Promise<T>): Promise<T> {
+  get #usage(): string {
+    return `; ${this.#allocated} bytes are in use${this.memoryNote && `, ${this.memoryNote}`}`;
+  }
+
+  async #raise<T>(work: Promise<T>, what: string): Promise<T> {
     try {
-      return await reading;
+      return await work;
     } catch (cause) {
-      // The loss of the device has a promise of its own, which may come a turn after the read that failed by it.
+      // The loss of the device has a promise of its own, which may come a turn after the work that failed by it.
       await new Promise((resolve) => setTimeout(resolve));
       this.check();
-      throw new DeviceLostError(`Cannot read from the GPU: ${(cause as Error).message}`, { cause });
+      if (cause instanceof CapacityError) throw cause;
+      throw new DeviceLostError(`Cannot ${what} the GPU: ${(cause as Error).message}`, { cause });
     }
   }
 }

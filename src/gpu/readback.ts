@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { allocateBuffer, attempt } from "./allocation.ts";
 import type { Tensor } from "./tensor.ts";
 
 /** A part of a tensor to read back. */
@@ -30,53 +31,89 @@ export interface Readback {
 export class ReadbackPool {
   readonly #device: GPUDevice;
   readonly #free: GPUBuffer[] = [];
+  /** All buffers, those in use included. */
+  readonly #made = new Set<GPUBuffer>();
 
-  /** Makes an empty pool. */
-  constructor(device: GPUDevice) {
+  readonly #usage: () => string;
+
+  /**
+   * Makes an empty pool.
+   *
+   * @param usage What to tell where there is no memory for a buffer.
+   */
+  constructor(device: GPUDevice, usage: () => string) {
     this.#device = device;
+    this.#usage = usage;
   }
 
-  /** Encodes the copies of some requests. */
-  encode(encoder: GPUCommandEncoder, requests: readonly ReadRequest[]): Readback {
+  /** Submits what was encoded, and then the copies of some requests. */
+  submit(encoder: GPUCommandEncoder, requests: readonly ReadRequest[]): Readback {
     const ranges = requests.map(({ tensor, byteOffset = 0, byteLength = tensor.byteLength - byteOffset }) => ({
       buffer: tensor.buffer,
       byteOffset,
       byteLength,
     }));
     const total = ranges.reduce((sum, { byteLength }) => sum + byteLength, 0);
-    if (total === 0) return { fetch: () => Promise.resolve(new Uint8Array()), discard: () => {} };
-    const staging = this.#take(total);
-    let at = 0;
-    for (const { buffer, byteOffset, byteLength } of ranges) {
-      encoder.copyBufferToBuffer(buffer, byteOffset, staging, at, byteLength);
-      at += byteLength;
+    const { queue } = this.#device;
+    const copy = (encoder: GPUCommandEncoder, staging: GPUBuffer) => {
+      let at = 0;
+      for (const { buffer, byteOffset, byteLength } of ranges) {
+        encoder.copyBufferToBuffer(buffer, byteOffset, staging, at, byteLength);
+        at += byteLength;
+      }
+      queue.submit([encoder.finish()]);
+    };
+    const found = this.#free.findIndex(({ size }) => size >= total && size <= 4 * total + 65536);
+    if (total > 0 && found >= 0) {
+      const [staging] = this.#free.splice(found, 1) as [GPUBuffer];
+      copy(encoder, staging);
+      return this.#readbackOf(staging, total, Promise.resolve(undefined));
     }
+    queue.submit([encoder.finish()]);
+    if (total === 0) return { fetch: () => Promise.resolve(new Uint8Array()), discard: () => {} };
+    // Where there is no memory for a new buffer, only the reading fails: what was submitted before has run.
+    const usage = 0x01 | 0x08; // MAP_READ | COPY_DST
+    const { result, outcome } = allocateBuffer(this.#device, { label: "staging", size: total, usage }, this.#usage());
+    this.#made.add(result);
+    const copied = attempt(this.#device, () => copy(this.#device.createCommandEncoder(), result));
+    return this.#readbackOf(result, total, Promise.all([outcome, copied.outcome]).then(([full]) => full));
+  }
+
+  /** Frees all buffers; what is being read then fails. */
+  dispose(): void {
+    for (const staging of this.#made) staging.destroy();
+    this.#made.clear();
+    this.#free.length = 0;
+  }
+
+  #readbackOf(staging: GPUBuffer, total: number, failure: Promise<Error | undefined>): Readback {
     return {
       fetch: async () => {
         try {
-          await staging.mapAsync(1, 0, total); // GPUMapMode.READ
+          const { result } = attempt(this.#device, () => staging.mapAsync(1, 0, total)); // GPUMapMode.READ
+          await result;
+          if (!this.#made.has(staging)) throw new TypeError("The GPU was disposed");
           const bytes = new Uint8Array(staging.getMappedRange(0, total).slice(0));
           staging.unmap();
           this.#free.push(staging);
           return bytes;
         } catch (error) {
-          staging.destroy();
-          throw error;
+          this.#destroy(staging);
+          throw await failure ?? error;
         }
       },
-      // A later use of the buffer is ordered after the copy, so that nothing has to be waited for.
-      discard: () => void this.#free.push(staging),
+      discard: () => {
+        void failure.then((error) => {
+          // A later use of the buffer is ordered after the copy, so that nothing has to be waited for.
+          if (error === undefined && this.#made.has(staging)) this.#free.push(staging);
+          else this.#destroy(staging);
+        });
+      },
     };
   }
 
-  /** Frees the buffers that are not in use. */
-  dispose(): void {
-    for (const staging of this.#free.splice(0)) staging.destroy();
-  }
-
-  #take(byteLength: number): GPUBuffer {
-    const found = this.#free.findIndex((buffer) => buffer.size >= byteLength && buffer.size <= 4 * byteLength + 65536);
-    if (found >= 0) return this.#free.splice(found, 1)[0]!;
-    return this.#device.createBuffer({ label: "staging", size: byteLength, usage: 0x01 | 0x08 }); // MAP_READ | COPY_DST
+  #destroy(staging: GPUBuffer): void {
+    this.#made.delete(staging);
+    staging.destroy();
   }
 }

@@ -134,7 +134,11 @@ export async function checkedRopeTable(
     throw new RangeError(`Cannot fill the RoPE table up to position ${end}: it has room for ${Math.floor(nRows)}`);
   }
   let verdict = verdicts.get(gpu);
-  if (verdict === undefined) verdicts.set(gpu, verdict = judgeKernel(gpu, frequencies));
+  if (verdict === undefined) {
+    verdicts.set(gpu, verdict = judgeKernel(gpu, frequencies));
+    // A device without memory for it now may have some later.
+    verdict.catch(() => verdicts.delete(gpu));
+  }
   const source = await verdict;
   if (source === "host") uploadRopeTable(gpu, { frequencies, table, firstPosition, nPositions });
   else {await runKernel(gpu, frequencies, (recorder, rest) =>
@@ -161,7 +165,8 @@ const SPOT_POSITIONS = [0, 2016, 32736, 65472, 100003, 131008];
 
 async function judgeKernel(gpu: Gpu, frequencies: TableFrequencies): Promise<RopeTableSource> {
   const nPairs = frequencies.invFreq.length;
-  using table = gpu.createTensor("rope table check", "f32", [SPOT_POSITIONS.length * 64, nPairs, 2]);
+  const shape = [SPOT_POSITIONS.length * 64, nPairs, 2];
+  using table = await gpu.allocate(() => gpu.createTensor("rope table check", "f32", shape));
   await runKernel(gpu, frequencies, (recorder, rest) => {
     SPOT_POSITIONS.forEach((firstPosition, block) =>
       ropeTable(recorder, { ...rest, table, firstPosition, nPositions: 64, firstRow: block * 64 })
@@ -182,7 +187,8 @@ async function runKernel(
   record: (recorder: Recorder, rest: Pick<RopeTable, "frequencies" | "nPairs" | "attentionFactor">) => void,
 ): Promise<void> {
   const nPairs = frequencies.invFreq.length;
-  using packed = gpu.tensorOf("rope frequencies", "f32", [nPairs, 4], packFrequencies(frequencies));
+  const values = packFrequencies(frequencies);
+  using packed = await gpu.allocate(() => gpu.tensorOf("rope frequencies", "f32", [nPairs, 4], values));
   const recorder = gpu.record();
   record(recorder, { frequencies: packed, nPairs, attentionFactor: frequencies.attentionFactor });
   await gpu.run(recorder);

@@ -38,12 +38,15 @@ export async function selfTest(gpu: Gpu): Promise<void> {
     return weightAt(row, column)[1]! | weightAt(row, column + 1)[1]! << 16;
   });
 
-  const x = gpu.tensorOf("self-test, x", "f32", [1, DIM], values);
-  const weight = gpu.tensorOf("self-test, gains", "f32", [DIM], gains);
-  const matrix = createMatrix(gpu, "self-test, matrix", ROWS, DIM, "f16");
-  const selection = createSelection(gpu, ROWS, 1);
-  const [normed, logits] = [[1, DIM], [1, ROWS]].map((shape) => gpu.createTensor("self-test, out", "f32", shape));
-  const [state, token] = [8, 1].map((length) => gpu.createTensor("self-test, state", "u32", [length]));
+  const made = await gpu.allocate(() => ({
+    x: gpu.tensorOf("self-test, x", "f32", [1, DIM], values),
+    weight: gpu.tensorOf("self-test, gains", "f32", [DIM], gains),
+    matrix: createMatrix(gpu, "self-test, matrix", ROWS, DIM, "f16"),
+    selection: createSelection(gpu, ROWS, 1),
+    outputs: [[1, DIM], [1, ROWS]].map((shape) => gpu.createTensor("self-test, out", "f32", shape)),
+    states: [8, 1].map((length) => gpu.createTensor("self-test, state", "u32", [length])),
+  }));
+  const { x, weight, matrix, selection, outputs: [normed, logits], states: [state, token] } = made;
   try {
     gpu.upload(matrix.parts[0]!.weight, packed);
     const recorder = gpu.record();

@@ -19,6 +19,7 @@ import {
 import { biasEntries, countsTokens, IN_PROMPT } from "../kernels/penalize.ts";
 import { createTopLogprobs, readTopLogprobs, type TopLogprobs } from "../kernels/top_logprobs.ts";
 import type { Batch } from "./batch.ts";
+import type { Constraint } from "./constraint.ts";
 import type { Segment } from "./llama.ts";
 import { notFinite } from "./not_finite.ts";
 import { prefill } from "./prefill.ts";
@@ -41,6 +42,16 @@ export function decodingBytes(vocabSize: number, maxBatch: number): number {
 
 let nextId = 0;
 
+/** What a generation may ask for besides the sampling. */
+export interface DecodingOptions {
+  /** How many tokens to guess at a time. Default 0, for none; with a constraint, none. */
+  readonly speculate?: number;
+  /** What the tokens are held to. Default nothing. */
+  readonly constraint?: Constraint | undefined;
+  /** Stops within one submit. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** See the module's description. */
 export class Decoding {
   /** Unique in this process, in order of creation. */
@@ -50,6 +61,7 @@ export class Decoding {
   /** Logits of the sequence's row, where a pass has several: (vocabSize) f32. */
   readonly logits: Tensor;
   readonly #sampling: ResolvedSampling;
+  readonly #constraint: Constraint | undefined;
   readonly #signal: AbortSignal | undefined;
   readonly #selection: Selection;
   readonly #logprobs: TopLogprobs | undefined;
@@ -68,13 +80,13 @@ export class Decoding {
   /**
    * @param sequence At least one token long; nothing else may change it until `end`.
    * @param sampling How to select; plainly greedy with speculation.
-   * @param speculate How many tokens to guess at a time; 0 for none.
-   * @param signal Stops within one submit.
    */
-  constructor(sequence: Sequence, sampling: ResolvedSampling, speculate: number, signal?: AbortSignal) {
+  constructor(sequence: Sequence, sampling: ResolvedSampling, options: DecodingOptions = {}) {
+    const { speculate = 0, constraint, signal } = options;
     const { gpu, config, stopIds, maxBatch } = sequence.runtime;
     this.sequence = sequence;
     this.#sampling = sampling;
+    this.#constraint = constraint;
     this.#signal = signal;
     this.#known = [...sequence.tokens];
     this.logits = gpu.createTensor("logits of one row", "f32", [config.vocabSize]);
@@ -112,10 +124,17 @@ export class Decoding {
   }
 
   /**
-   * Whether the tokens on their way are wanted before more are asked for: guesses follow the last of them.
+   * Whether the tokens on their way are wanted before more are asked for: guesses follow the last of them, and what a
+   * constraint allows next depends on it.
    */
   get wantsTokens(): boolean {
+    if (this.#constraint !== undefined) return true;
     return this.verification !== undefined && this.verification.propose(this.#known, Infinity).length > 0;
+  }
+
+  /** Whether a constraint lets nothing follow the tokens that have been fetched. */
+  get isComplete(): boolean {
+    return this.#constraint?.isComplete === true;
   }
 
   /** What the host reads of a submit. */
@@ -136,7 +155,7 @@ export class Decoding {
     const { contextLength } = sequence.runtime;
     const total = this.#known.length;
     sequence.nFed = Math.min(sequence.nFed, total - 1);
-    sequence.cache.reserve(Math.min(contextLength, total + expected));
+    await sequence.reserve(Math.min(contextLength, total + expected));
     return await this.#feed();
   }
 
@@ -152,7 +171,8 @@ export class Decoding {
     const { runtime, regime, nFed } = this.sequence;
     const { regimeOf } = runtime.rope.rope;
     let steps = 0;
-    while (steps < most && regimeOf(nFed + steps + 1) === regime) steps++;
+    const atOnce = this.#constraint === undefined ? most : Math.min(most, 1);
+    while (steps < atOnce && regimeOf(nFed + steps + 1) === regime) steps++;
     if (steps === 0) return await this.#feedAgain();
     const isUpToDate = this.#known.length === nFed + 1;
     const proposals = isUpToDate ? this.verification?.propose(this.#known, steps - 1) : undefined;
@@ -184,8 +204,8 @@ export class Decoding {
   }
 
   /** Makes room for the keys and values of `steps` more tokens; true where that replaced the cache's tensors. */
-  reserve(steps: number): boolean {
-    return this.sequence.cache.reserve(this.sequence.nFed + steps);
+  reserve(steps: number): Promise<boolean> {
+    return this.sequence.reserve(this.sequence.nFed + steps);
   }
 
   /** The bound to record for `steps` more tokens, which changes seldom. */
@@ -213,6 +233,7 @@ export class Decoding {
     const nStopIds = runtime.stopIds.length;
     select(recorder, {
       ...{ logits, state, token: this.#token, selection: this.#selection, nStopIds, sampling: this.#sampling },
+      isMasked: this.#constraint !== undefined,
       ...(this.#logprobs === undefined ? {} : { logprobs: this.#logprobs }),
     });
   }
@@ -237,6 +258,7 @@ export class Decoding {
       if (words[1] === DONE_NOT_FINITE) throw notFinite(words[0]!);
       const ids = Array.from({ length: count }, (_, i) => words[8 + ((first + i) % RING)]!);
       this.#known.push(...ids);
+      await this.#constrain(ids);
       if (logprobs !== undefined) {
         const rows = words.subarray(8 + RING);
         sequence.logprobs.push(...ids.map((id, i) => readTopLogprobs(logprobs, rows, first + i, id)));
@@ -297,10 +319,9 @@ export class Decoding {
 
   /** Feeds what is not cached any more, the last selected token included, and selects the next. */
   async #feedAgain(): Promise<Batch> {
-    const { cache, runtime } = this.sequence;
-    runtime.scheduler.leave(this);
+    this.sequence.runtime.scheduler.leave(this);
     await this.#latest?.tokens();
-    cache.reserve(this.#known.length);
+    await this.sequence.reserve(this.#known.length);
     return await this.#feed();
   }
 
@@ -331,6 +352,14 @@ export class Decoding {
     const recorder = gpu.record();
     this.select(recorder, llama.scratch.logits);
     return this.submitted(gpu.submit([recorder], this.reads()), 1, 0);
+  }
+
+  /** Tells the constraint what was selected, and the GPU what may follow. */
+  async #constrain(ids: readonly number[]): Promise<void> {
+    if (this.#constraint === undefined) return;
+    if (ids.length > 0) await this.#constraint.accept(ids);
+    if (this.refusal !== undefined) throw this.refusal;
+    this.sequence.runtime.gpu.upload(this.#selection.allowed, this.#constraint.allowed);
   }
 
   /** Fills what the penalties look at: which tokens the prompt has, and the biases. */

@@ -96,6 +96,7 @@ export class KvCache {
   #capacity = 0;
   /** The first position whose row no later one has taken, in layers with a window. */
   #oldest = 0;
+  #isDisposed = false;
 
   /** Makes an empty cache, which holds no memory yet, for up to `limit` tokens that come in chunks of up to `chunk`. */
   constructor(gpu: Gpu, config: ModelConfig, format: KvFormat, limit: number, chunk: number) {
@@ -122,13 +123,35 @@ export class KvCache {
   }
 
   /**
-   * Makes room for `length` tokens; what is cached stays.
+   * Makes room for `length` tokens; what is cached stays, where there is no room for more too.
    *
-   * @returns Whether the layers were replaced.
-   * @throws {CapacityError} If `length` is over the limit.
+   * @returns Whether layers were replaced.
+   * @throws {CapacityError} If `length` is over the limit, or the device has no memory for it.
    */
-  reserve(length: number): boolean {
+  async reserve(length: number): Promise<boolean> {
     if (length <= this.#capacity) return false;
+    const capacity = this.#capacityFor(length);
+    const rows = kvRows(this.#config, capacity, this.#chunk);
+    if (this.#layers.length === 0) {
+      this.#take(await this.#gpu.allocate(() => rows.map((each, i) => this.#createLayer(i, each))));
+    }
+    // Layer by layer, so that never more than one layer's old tensors stand beside the new ones.
+    for (const [i, each] of rows.entries()) {
+      const old = this.#layers[i]!;
+      if (old.capacity >= each) continue;
+      const layer = await this.#gpu.allocate(() => {
+        const layer = this.#createLayer(i, each);
+        // What still grows has not gone round.
+        this.#copy(old, layer, 0, this.#capacity);
+        return layer;
+      });
+      this.#take([layer], i);
+    }
+    this.#capacity = capacity;
+    return true;
+  }
+
+  #capacityFor(length: number): number {
     if (length > this.limit) {
       throw new CapacityError(`Cannot hold ${length} tokens: the context length is ${this.limit}`, {
         requested: length,
@@ -137,29 +160,26 @@ export class KvCache {
       });
     }
     const doubled = Math.max(length, 2 * this.#capacity);
-    const capacity = Math.min(this.limit, Math.ceil(doubled / GROWTH) * GROWTH);
-    const previous = this.#layers;
-    const held = this.#capacity;
-    // Layer by layer, so that never more than one layer's old tensors stand beside the new ones.
-    this.#layers = kvRows(this.#config, capacity, this.#chunk).map((rows, i) => {
-      const old = previous[i];
-      if (old?.capacity === rows) return old;
-      const shape = kvTensorShape(this.format, this.#config, rows);
-      const layer = {
-        k: this.#gpu.createTensor(`keys of layer ${i}`, ...shape),
-        v: this.#gpu.createTensor(`values of layer ${i}`, ...shape),
-        capacity: rows,
-      };
-      if (old !== undefined) {
-        // What still grows has not gone round.
-        this.#copy(old, layer, 0, held);
-        old.k.dispose();
-        old.v.dispose();
-      }
-      return layer;
-    });
-    this.#capacity = capacity;
-    return true;
+    return Math.min(this.limit, Math.ceil(doubled / GROWTH) * GROWTH);
+  }
+
+  #createLayer(i: number, capacity: number): KvLayer {
+    const shape = kvTensorShape(this.format, this.#config, capacity);
+    return {
+      k: this.#gpu.createTensor(`keys of layer ${i}`, ...shape),
+      v: this.#gpu.createTensor(`values of layer ${i}`, ...shape),
+      capacity,
+    };
+  }
+
+  /** Puts layers in the place of those from `begin` on, unless the cache was disposed while they were made. */
+  #take(layers: readonly KvLayer[], begin = 0): void {
+    if (this.#isDisposed) {
+      disposeLayers(layers);
+      throw new TypeError("The session was disposed");
+    }
+    disposeLayers(this.#layers.slice(begin, begin + layers.length));
+    this.#layers = this.#layers.toSpliced(begin, layers.length, ...layers);
   }
 
   /**
@@ -177,11 +197,12 @@ export class KvCache {
     return 0;
   }
 
-  /** Takes over another cache's first `length` tokens, in place of what this one holds. Both are of one model. */
+  /** Takes over another cache's first `length` tokens; this one is empty. Called by `Gpu.allocate`. */
   copyFrom(other: KvCache, length: number): void {
-    this.reserve(length);
     this.#oldest = other.#oldest;
     if (length === 0) return;
+    this.#capacity = this.#capacityFor(length);
+    this.#layers = kvRows(this.#config, this.#capacity, this.#chunk).map((rows, i) => this.#createLayer(i, rows));
     other.layers.forEach((from, i) => {
       const to = this.#layers[i]!;
       this.#copy(from, to, Math.max(0, length - to.capacity), length);
@@ -219,14 +240,18 @@ export class KvCache {
     this.#oldest = Math.max(0, length - (this.#config.slidingWindow ?? length));
   }
 
-  /** Frees the memory. */
-  dispose(): void {
-    for (const { k, v } of this.#layers) {
-      k.dispose();
-      v.dispose();
-    }
+  /** Forgets everything, and frees the memory. */
+  clear(): void {
+    disposeLayers(this.#layers);
     this.#layers = [];
     this.#capacity = 0;
+    this.#oldest = 0;
+  }
+
+  /** Frees the memory for good. */
+  dispose(): void {
+    this.#isDisposed = true;
+    this.clear();
   }
 
   /** Where each head's rows begin in a tensor, region by region. */
@@ -251,5 +276,12 @@ export class KvCache {
       }
     });
     this.#gpu.submit([recorder]);
+  }
+}
+
+function disposeLayers(layers: readonly KvLayer[]): void {
+  for (const { k, v } of layers) {
+    k.dispose();
+    v.dispose();
   }
 }

@@ -62,6 +62,12 @@ export function defaultPrefillChunk(isSoftware: boolean, contextLength: number):
 /** Sequences that decode in one pass unless asked otherwise: what two tiles of a software adapter's matrix product hold. */
 export const DEFAULT_MAX_BATCH = 16;
 
+/** A plan's bytes, for messages about memory. */
+export function describePlan({ totalBytes, weightsBytes, kvBytes, scratchBytes, contextLength }: MemoryPlan): string {
+  return `the plan is ${totalBytes}: weights ${weightsBytes}, KV cache ${kvBytes} for ${contextLength} tokens, ` +
+    `scratch ${scratchBytes}`;
+}
+
 /** Plans one model on one device. */
 export function planMemory(config: ModelConfig, input: PlanInput): MemoryPlan {
   const { weights, weightsBytes, kvCache, contextLength, prefillChunk, maxBatch, maxTensorBytes, memoryLimit } = input;

@@ -83,9 +83,16 @@ export class RopeTable {
     const nPositions = isRoomy ? this.#length : Math.min(this.#limit, Math.ceil(doubled / GROWTH) * GROWTH);
     const table = isRoomy
       ? this.#table!
-      : this.#gpu.createTensor("rope table", "f32", [nPositions, frequencies.invFreq.length, 2]);
+      : await this.#gpu.allocate(() =>
+        this.#gpu.createTensor("rope table", "f32", [nPositions, frequencies.invFreq.length, 2])
+      );
     this.#filled = undefined;
-    this.#source = await checkedRopeTable(this.#gpu, { frequencies, table, firstPosition: 0, nPositions });
+    try {
+      this.#source = await checkedRopeTable(this.#gpu, { frequencies, table, firstPosition: 0, nPositions });
+    } catch (error) {
+      if (!isRoomy) table.dispose();
+      throw error;
+    }
     if (!isRoomy && this.#table !== undefined) this.#replaced.push(this.#table);
     this.#table = table;
     this.#length = nPositions;

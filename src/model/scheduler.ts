@@ -211,7 +211,7 @@ export class Scheduler {
     const ready: Request[] = [];
     for (const request of requests) {
       try {
-        if (request.decoding.reserve(Math.max(steps, rowsOf([request])))) await this.#runtime.gpu.settle();
+        await request.decoding.reserve(Math.max(steps, rowsOf([request])));
         ready.push(request);
       } catch (error) {
         request.reject(request.decoding.refusal ?? error);

@@ -34,7 +34,7 @@ export async function scoreTokens(
   const { gpu, llama, config: { vocabSize } } = sequence.runtime;
   requireIds(ids, vocabSize);
   sequence.append(Array.from(ids).slice(0, -1));
-  sequence.cache.reserve(ids.length - 1);
+  await sequence.reserve(ids.length - 1);
   const first = ids.length - 1 - last;
   const targets = Uint32Array.from(ids).subarray(1);
   const scores = new Float32Array(last);

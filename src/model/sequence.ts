@@ -24,8 +24,6 @@ export class Sequence {
   readonly runtime: Runtime;
   /** Keys and values. */
   readonly cache: KvCache;
-  /** Position, done flag and count of the generation, as the kernels read and write them: (8) u32. */
-  readonly state: Tensor;
   /** Which of the rotary frequencies what is cached was computed with; -1 where that is not known. */
   regime = 0;
   /** Log-probabilities of what the latest generation has selected, where it asks for them. */
@@ -33,13 +31,20 @@ export class Sequence {
   readonly #gone = new AbortController();
   #tokens: number[] = [];
   #nFed = 0;
+  #state: Tensor | undefined;
+  /** Until when a fork has its part of the cache, or has been found to have none. */
+  #isCopied: Promise<unknown> | undefined;
 
-  /** Makes an empty sequence. */
+  /** Makes an empty sequence, which holds no memory yet. */
   constructor(runtime: Runtime) {
     const { gpu, config } = runtime;
     this.runtime = runtime;
     this.cache = new KvCache(gpu, config, runtime.kvFormat, runtime.contextLength, runtime.prefillChunk);
-    this.state = gpu.createTensor("sequence state", "u32", [STATE_WORDS]);
+  }
+
+  /** Position, done flag and count of the generation, as the kernels read and write them: (8) u32. There once reserved. */
+  get state(): Tensor {
+    return this.#state!;
   }
 
   /** The tokens so far. */
@@ -116,14 +121,47 @@ export class Sequence {
     this.nFed = Math.min(this.nFed, sinks);
   }
 
-  /** A sequence of its own with the same tokens and cache. */
+  /** A sequence of its own with the same tokens and cache; without the latter, where there is no memory for it. */
   fork(): Sequence {
     const copy = new Sequence(this.runtime);
     copy.append(this.#tokens);
-    copy.cache.copyFrom(this.cache, this.nCached);
+    copy.#isCopied = this.runtime.gpu.allocate(() => copy.cache.copyFrom(this.cache, this.nCached)).catch(() => {
+      copy.cache.clear();
+      copy.nFed = 0;
+    });
     copy.nFed = this.nCached;
     copy.regime = this.regime;
     return copy;
+  }
+
+  /** Waits until it is known what a fork has cached. */
+  async settle(): Promise<void> {
+    await this.#isCopied;
+    this.#isCopied = undefined;
+  }
+
+  /**
+   * Makes room for the keys and values of `length` tokens. Where there is none, what is cached stays.
+   *
+   * @returns Whether that replaced tensors of the cache.
+   * @throws {CapacityError} If there is no memory for them.
+   */
+  async reserve(length: number): Promise<boolean> {
+    const { runtime } = this;
+    try {
+      if (this.#isCopied !== undefined) await this.settle();
+      this.#state ??= await runtime.gpu.allocate(() => {
+        runtime.gone.throwIfAborted();
+        this.gone.throwIfAborted();
+        return runtime.gpu.createTensor("sequence state", "u32", [STATE_WORDS]);
+      });
+      return await this.cache.reserve(length);
+    } catch (error) {
+      // What a disposed model or session leaves behind fails in many ways, for one reason.
+      throw [runtime.gone, this.gone].find(({ aborted }) => aborted)?.reason ?? error;
+    } finally {
+      if (this.gone.aborted) this.#state?.dispose();
+    }
   }
 
   /**
@@ -132,9 +170,8 @@ export class Sequence {
    * @param write Fills one run of bytes of a tensor; called in the order of `KvCache.runs`.
    */
   async fill(nCached: number, write: (run: KvRun) => Promise<void>): Promise<void> {
-    this.cache.reserve(nCached);
+    await this.reserve(nCached);
     for (const run of this.cache.runs(nCached)) await write(run);
-    await this.runtime.gpu.settle();
     this.cache.filled(nCached);
     this.nFed = nCached;
     // Where the length matters it is not told which one these were computed for: they are computed again.
@@ -155,7 +192,7 @@ export class Sequence {
   dispose(): void {
     this.#gone.abort(new TypeError("The session was disposed"));
     this.cache.dispose();
-    this.state.dispose();
+    this.#state?.dispose();
   }
 }
 

@@ -18,11 +18,13 @@ export async function warmUp(runtime: Runtime): Promise<void> {
   const shallow = { ...config, nLayers: 1 };
   const first = new Llama(shallow, { ...llama.weights, layers: llama.weights.layers.slice(0, 1) }, scratch);
   const cache = new KvCache(gpu, shallow, runtime.kvFormat, contextLength, runtime.prefillChunk);
-  const selection = createSelection(gpu, config.vocabSize, 1);
-  using state = gpu.createTensor("warm-up state", "u32", [8]);
-  using token = gpu.createTensor("warm-up token", "u32", [1]);
+  const { selection, state, token } = await gpu.allocate(() => ({
+    selection: createSelection(gpu, config.vocabSize, 1),
+    state: gpu.createTensor("warm-up state", "u32", [8]),
+    token: gpu.createTensor("warm-up token", "u32", [1]),
+  }));
   try {
-    cache.reserve(Math.min(2, contextLength));
+    await cache.reserve(Math.min(2, contextLength));
     const ropeTable = await runtime.ropeTable(cache.capacity, 0);
     const recorder = gpu.record();
     gpu.pipelines.ahead(() => {
@@ -40,5 +42,7 @@ export async function warmUp(runtime: Runtime): Promise<void> {
   } finally {
     cache.dispose();
     selection.dispose();
+    state.dispose();
+    token.dispose();
   }
 }

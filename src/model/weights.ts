@@ -204,8 +204,8 @@ async function stream(
   // The next multiple of 4 is written too, and the word after that may be read.
   const capacity = Math.ceil(Math.max(...pieces.map(({ begin, end }) => end - begin)) / 4) * 4;
   const buffers = [new Uint8Array(capacity), new Uint8Array(capacity)] as const;
-  using staging = gpu.createTensor("file piece", "u32", [capacity / 4 + 1]);
-  using faults = gpu.createTensor("faults", "u32", [streams.length]);
+  using staging = await gpu.allocate(() => gpu.createTensor("file piece", "u32", [capacity / 4 + 1]));
+  using faults = await gpu.allocate(() => gpu.createTensor("faults", "u32", [streams.length]));
   const read = ({ file, begin, end }: Piece<Stream>, i: number) => source.read(file, begin, end, buffers[i % 2]!);
   let loaded = 0;
   let unflushed = 0;
