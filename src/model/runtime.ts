@@ -12,8 +12,8 @@ import { Llama } from "./llama.ts";
 import type { Rope } from "./rope.ts";
 import { RopeTable } from "./rope_table.ts";
 import { Scheduler } from "./scheduler.ts";
-import { chunkSize, createScratch, disposeScratch, stepSize } from "./scratch.ts";
-import { disposeWeights, type LlamaWeights } from "./weights.ts";
+import { chunkSize, createScratch, stepSize } from "./scratch.ts";
+import type { LlamaWeights } from "./weights.ts";
 
 /** Choices that a runtime is made with. */
 export interface RuntimeOptions {
@@ -53,11 +53,10 @@ export class Runtime {
   readonly maxBatch: number;
   /** Ids that end a generation. */
   readonly stopIds: readonly number[];
-  readonly #weights: LlamaWeights;
   readonly #gone = new AbortController();
   #rope: RopeTable;
 
-  /** Takes over the weights; allocates the activations. */
+  /** Allocates the activations. What it makes is freed with the device. */
   constructor(gpu: Gpu, config: ModelConfig, weights: LlamaWeights, options: RuntimeOptions) {
     const { contextLength, prefillChunk, maxBatch } = options;
     this.gpu = gpu;
@@ -67,7 +66,6 @@ export class Runtime {
     this.prefillChunk = prefillChunk;
     this.maxBatch = maxBatch;
     this.stopIds = options.stopIds;
-    this.#weights = weights;
     this.llama = new Llama(config, weights, createScratch(gpu, config, chunkSize(prefillChunk, contextLength)));
     this.stepLlama = new Llama(config, weights, createScratch(gpu, config, stepSize(maxBatch, contextLength)));
     this.#rope = new RopeTable(gpu, options.rope, contextLength);
@@ -104,13 +102,5 @@ export class Runtime {
   stop(reason: Error): void {
     this.#gone.abort(reason);
     this.scheduler.stop(reason);
-  }
-
-  /** Frees weights, activations and table. */
-  dispose(): void {
-    disposeWeights(this.#weights);
-    disposeScratch(this.llama.scratch);
-    disposeScratch(this.stepLlama.scratch);
-    this.rope.dispose();
   }
 }
