@@ -86,7 +86,10 @@ export class Scheduler {
       await this.#runtime.gpu.run(recorder, signal, this.#isSteady ? () => this.#between() : undefined);
     } finally {
       this.#inChunk = false;
-      this.#pump();
+      // Where the next chunk follows at once, passes go between its submits too. One that began here would keep the
+      // event loop, until it is done, from handing out the tokens of the pass before.
+      clearTimeout(this.#timer);
+      if (this.#queue.length > 0) this.#timer = setTimeout(() => this.#pump());
     }
   }
 
