@@ -51,6 +51,23 @@ export class FormatError extends SyntaxError {
   }
 }
 
+/** Thrown when a generation cannot be held to the grammar that its caller gave: a JSON Schema, an expression, or rules. */
+export class GrammarError extends SyntaxError {
+  /** The class name, for code that cannot use `instanceof`. */
+  override readonly name: string = "GrammarError";
+  /**
+   * Why: it is no grammar, or has what is not supported; it takes more time or memory than a grammar may; or no token of
+   * the model continues its text.
+   */
+  readonly code: "Invalid" | "TooComplex" | "NoToken";
+
+  /** Makes the error. */
+  constructor(code: GrammarError["code"], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
 /** Thrown when tokens do not fit in the context, or the model does not fit in memory. Carries both numbers. */
 export class CapacityError extends RangeError {
   /** The class name, for code that cannot use `instanceof`. */

@@ -1,7 +1,8 @@
 /**
- * Builds the Rust core into `wasm/pkg/`, or with `--check` checks that what is committed there is current.
+ * Builds the Rust crates, the core into `wasm/pkg/` and the grammars into `wasm/grammar/pkg/`, or with `--check` checks
+ * that what is committed there is current. `core` or `grammar` as an argument means that one alone.
  *
- * The files in `wasm/pkg/` begin with the hash of the sources and the versions of the tools. `--check` compares the
+ * The files in a `pkg/` begin with the hash of the sources and the versions of the tools. `--check` compares the
  * hash and builds again where a toolchain is found: with equal versions the bytes must be equal, with others the tests
  * run on the rebuilt files. `--check --hash-only` does not build.
  *
@@ -13,8 +14,38 @@
  */
 
 const here = new URL(".", import.meta.url);
-const pkg = new URL("pkg/", here);
 const target = "wasm32-unknown-unknown";
+
+/** A crate and the package that is made of it. */
+interface Crate {
+  /** What its files begin with. */
+  name: string;
+  folder: URL;
+  /** Files that the built ones depend on, beside those in `src/`. */
+  files: string[];
+  /** Flags for rustc of its own. */
+  flags: string[];
+  /** Tests of the built files, from the repository's root. */
+  tests: string[];
+}
+
+const crates: readonly Crate[] = [
+  {
+    name: "core",
+    folder: here,
+    files: ["Cargo.toml", "Cargo.lock", ".cargo/config.toml"],
+    flags: [],
+    tests: ["tests/wasm", "tests/tokenizer"],
+  },
+  {
+    name: "grammar",
+    folder: new URL("grammar/", here),
+    files: ["Cargo.toml", "Cargo.lock"],
+    // What a grammar may take, whoever wrote it.
+    flags: [`-Clink-arg=--max-memory=${2 ** 29}`],
+    tests: ["tests/grammar"],
+  },
+];
 
 /** A way to compile for Wasm: the command, what it needs from the environment, flags for rustc, extra arguments. */
 interface Toolchain {
@@ -35,8 +66,8 @@ async function output(command: string, args: string[], env: Record<string, strin
   }
 }
 
-async function run(command: string, args: string[], env: Record<string, string> = {}): Promise<void> {
-  const { success, code } = await new Deno.Command(command, { args, env, cwd: here }).spawn().status;
+async function run(cwd: URL, command: string, args: string[], env: Record<string, string> = {}): Promise<void> {
+  const { success, code } = await new Deno.Command(command, { args, env, cwd }).spawn().status;
   if (!success) throw new Error(`Cannot build: ${command} ${args.join(" ")} ended with code ${code}`);
 }
 
@@ -86,12 +117,12 @@ async function findToolchain(): Promise<Toolchain | undefined> {
 }
 
 /** Hash of everything that the built files depend on, in a fixed order. */
-async function hashSources(): Promise<string> {
-  const files = ["Cargo.toml", "Cargo.lock", ".cargo/config.toml"];
-  for await (const entry of Deno.readDir(new URL("src/", here))) files.push(`src/${entry.name}`);
+async function hashSources(crate: Crate): Promise<string> {
+  const files = [...crate.files];
+  for await (const entry of Deno.readDir(new URL("src/", crate.folder))) files.push(`src/${entry.name}`);
   const parts: Uint8Array[] = [];
   for (const file of files.sort()) {
-    parts.push(new TextEncoder().encode(`${file}\0`), await Deno.readFile(new URL(file, here)));
+    parts.push(new TextEncoder().encode(`${file}\0`), await Deno.readFile(new URL(file, crate.folder)));
   }
   const digest = await crypto.subtle.digest("SHA-256", await new Blob(parts as BlobPart[]).arrayBuffer());
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -103,13 +134,14 @@ function header(sourceHash: string, versions: Record<string, string>): string {
 }
 
 /** Builds the four files of the package. */
-async function build(toolchain: Toolchain, sourceHash: string): Promise<Map<string, Uint8Array>> {
-  await run(toolchain.cargo, ["fetch", "--locked", "--target", target], toolchain.env);
+async function build(crate: Crate, toolchain: Toolchain, sourceHash: string): Promise<Map<string, Uint8Array>> {
+  const { name, folder: cwd } = crate;
+  await run(cwd, toolchain.cargo, ["fetch", "--locked", "--target", target], toolchain.env);
   const cargoHome = Deno.env.get("CARGO_HOME") ?? `${Deno.env.get("HOME")}/.cargo`;
   const sysroot = await output(toolchain.env.RUSTC ?? "rustc", ["--print", "sysroot"]);
   // The order matters: of several prefixes that fit, rustc takes the last.
   const remapped = new Map([[cargoHome, "cargo"], [`${sysroot}`, "rust"], [
-    decodeURIComponent(here.pathname),
+    decodeURIComponent(cwd.pathname),
     "wasm/",
   ]]);
   for await (const { name } of Deno.readDir(`${cargoHome}/registry/src`)) {
@@ -121,24 +153,25 @@ async function build(toolchain: Toolchain, sourceHash: string): Promise<Map<stri
     "-Ctarget-cpu=mvp",
     "-Ctarget-feature=+bulk-memory,+sign-ext,+nontrapping-fptoint,+mutable-globals",
     ...toolchain.flags,
+    ...crate.flags,
     ...[...remapped].map(([from, to]) => `--remap-path-prefix=${from}=${to}`),
   ];
   const env = { ...toolchain.env, CARGO_ENCODED_RUSTFLAGS: flags.join("\x1f") };
-  await run(toolchain.cargo, ["build", "--release", "--locked", "--target", target, ...toolchain.args], env);
-  const folder = decodeURIComponent(new URL("target/pkg", here).pathname);
-  const built = `target/${target}/release/skein_core.wasm`;
-  await run("wasm-bindgen", [built, "--target", "bundler", "--out-dir", folder, "--out-name", "core"]);
-  const wasm = `${folder}/core_bg.wasm`;
+  await run(cwd, toolchain.cargo, ["build", "--release", "--locked", "--target", target, ...toolchain.args], env);
+  const folder = decodeURIComponent(new URL("target/pkg", cwd).pathname);
+  const built = `target/${target}/release/skein_${name}.wasm`;
+  await run(cwd, "wasm-bindgen", [built, "--target", "bundler", "--out-dir", folder, "--out-name", name]);
+  const wasm = `${folder}/${name}_bg.wasm`;
   const features = ["bulk-memory", "nontrapping-float-to-int", "sign-ext", "mutable-globals"];
-  await run("wasm-opt", ["-Oz", ...features.map((name) => `--enable-${name}`), wasm, "-o", wasm]);
-  const files = new Map<string, Uint8Array>([["core_bg.wasm", await Deno.readFile(wasm)]]);
+  await run(cwd, "wasm-opt", ["-Oz", ...features.map((name) => `--enable-${name}`), wasm, "-o", wasm]);
+  const files = new Map<string, Uint8Array>([[`${name}_bg.wasm`, await Deno.readFile(wasm)]]);
   const top = header(sourceHash, toolchain.versions);
-  for (const name of ["core.js", "core_bg.js", "core.d.ts"]) {
-    let text = await Deno.readTextFile(`${folder}/${name}`);
-    if (name === "core.d.ts") {
+  for (const file of [`${name}.js`, `${name}_bg.js`, `${name}.d.ts`]) {
+    let text = await Deno.readTextFile(`${folder}/${file}`);
+    if (file.endsWith(".d.ts")) {
       text = text.replace(/^( *)(free|\[Symbol\.dispose\])\(\): void;$/gm, "$1/** Gives the memory back. */\n$&");
     }
-    files.set(name, new TextEncoder().encode(top + text));
+    files.set(file, new TextEncoder().encode(top + text));
   }
   return files;
 }
@@ -147,52 +180,56 @@ function equal(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, index) => byte === b[index]);
 }
 
-async function write(files: Map<string, Uint8Array>): Promise<void> {
+async function write(crate: Crate, files: Map<string, Uint8Array>): Promise<void> {
+  const pkg = new URL("pkg/", crate.folder);
   await Deno.mkdir(pkg, { recursive: true });
   for (const [name, bytes] of files) await Deno.writeFile(new URL(name, pkg), bytes);
 }
 
-async function readCommitted(): Promise<Map<string, Uint8Array>> {
+async function readCommitted({ name, folder }: Crate): Promise<Map<string, Uint8Array>> {
   const files = new Map<string, Uint8Array>();
-  for (const name of ["core.js", "core_bg.js", "core.d.ts", "core_bg.wasm"]) {
-    files.set(name, await Deno.readFile(new URL(name, pkg)));
+  for (const file of [`${name}.js`, `${name}_bg.js`, `${name}.d.ts`, `${name}_bg.wasm`]) {
+    files.set(file, await Deno.readFile(new URL(`pkg/${file}`, folder)));
   }
   return files;
 }
 
 /** Checks the committed files; returns a sentence about what was compared. */
-async function check(rebuild: boolean): Promise<string> {
-  const committed = await readCommitted();
-  const sourceHash = await hashSources();
-  const top = new TextDecoder().decode(committed.get("core.js"));
+async function check(crate: Crate, rebuild: boolean): Promise<string> {
+  const { name, tests } = crate;
+  const committed = await readCommitted(crate);
+  const sourceHash = await hashSources(crate);
+  const top = new TextDecoder().decode(committed.get(`${name}.js`));
   if (!top.includes(`// source-hash: ${sourceHash}\n`)) {
-    throw new Error("Files in wasm/pkg are not built from these sources: run deno run -A wasm/build.ts");
+    throw new Error(`The built ${name} is not of these sources: run deno run -A wasm/build.ts ${name}`);
   }
-  if (!rebuild) return "wasm/pkg has the hash of its sources";
+  if (!rebuild) return `the built ${name} has the hash of its sources`;
   const toolchain = await findToolchain();
-  if (!toolchain) return "wasm/pkg has the hash of its sources; no Wasm toolchain to build it again";
-  const files = await build(toolchain, sourceHash);
+  if (!toolchain) return `the built ${name} has the hash of its sources; no Wasm toolchain to build it again`;
+  const files = await build(crate, toolchain, sourceHash);
   if (top.startsWith(header(sourceHash, toolchain.versions))) {
-    for (const [name, bytes] of files) {
-      if (!equal(bytes, committed.get(name)!)) {
-        throw new Error(`Rebuilt wasm/pkg/${name} differs from the committed file`);
-      }
+    for (const [file, bytes] of files) {
+      if (!equal(bytes, committed.get(file)!)) throw new Error(`Rebuilt ${file} differs from the committed file`);
     }
-    return "wasm/pkg is rebuilt byte for byte";
+    return `the built ${name} is rebuilt byte for byte`;
   }
-  await write(files);
+  await write(crate, files);
   try {
-    await run("deno", ["test", "--allow-read", "--config", "../deno.json", "../tests/wasm", "../tests/tokenizer"]);
+    const root = new URL("../", here);
+    await run(root, "deno", ["test", "--allow-read", "--config", "deno.json", ...tests]);
   } finally {
-    await write(committed);
+    await write(crate, committed);
   }
-  return "wasm/pkg rebuilt by other tool versions passes the tests";
+  return `the built ${name}, rebuilt by other tool versions, passes the tests`;
 }
 
 if (import.meta.main) {
-  if (Deno.args.includes("--check")) {
-    console.log(await check(!Deno.args.includes("--hash-only")));
-  } else {
+  const wanted = crates.filter(({ name }) => Deno.args.includes(name));
+  for (const crate of wanted.length > 0 ? wanted : crates) {
+    if (Deno.args.includes("--check")) {
+      console.log(await check(crate, !Deno.args.includes("--hash-only")));
+      continue;
+    }
     const toolchain = await findToolchain();
     if (!toolchain) {
       console.error(
@@ -200,8 +237,8 @@ if (import.meta.main) {
       );
       Deno.exit(1);
     }
-    const files = await build(toolchain, await hashSources());
-    await write(files);
-    console.log(`wasm/pkg/core_bg.wasm: ${files.get("core_bg.wasm")!.length} bytes`);
+    const files = await build(crate, toolchain, await hashSources(crate));
+    await write(crate, files);
+    console.log(`${crate.name}_bg.wasm: ${files.get(`${crate.name}_bg.wasm`)!.length} bytes`);
   }
 }

@@ -14,6 +14,7 @@ const denoHost: Host = {
   openModel: openNamedModel,
   openFile: fileSource,
   openTemplateWorker: () => new Worker(new URL("../chat/template_worker.ts", import.meta.url), { type: "module" }),
+  openGrammarWorker: () => new Worker(new URL("../grammar/grammar_worker.ts", import.meta.url), { type: "module" }),
   writeFile: writeWhole,
 };
 

@@ -25,6 +25,7 @@ export {
   DownloadError,
   FormatError,
   GpuUnavailableError,
+  GrammarError,
   ShaderError,
 } from "../errors.ts";
 export type { DownloadFailure } from "../errors.ts";
@@ -43,6 +44,7 @@ export type { SpeculationFigures } from "../model/verification.ts";
 export type { FinishReason } from "../generate/generate.ts";
 export type { ContextPolicy, SinkWindow } from "../generate/context_policy.ts";
 export type { StopOptions } from "../generate/stop.ts";
+export type { Grammar, GrammarOptions } from "../grammar/grammar.ts";
 export type {
   DynamicLinearScaling,
   DynamicNtkScaling,

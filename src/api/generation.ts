@@ -6,6 +6,7 @@
 import { CapacityError } from "../errors.ts";
 import { type FinishReason, generateTokens, type TokenLoop } from "../generate/generate.ts";
 import type { ResolvedSampling } from "../generate/sampling.ts";
+import type { GrammarMatcher } from "../grammar/grammar_workers.ts";
 import { Decoding } from "../model/decoding.ts";
 import type { SpeculationFigures } from "../model/verification.ts";
 import type { TokenLogprobs } from "../kernels/top_logprobs.ts";
@@ -67,6 +68,8 @@ export interface GenerationParts {
   readonly sampling: ResolvedSampling;
   /** How many tokens to guess at a time. */
   readonly speculate: number;
+  /** Begins the grammar that the text is held to. Default: it is held to none. */
+  readonly openGrammar: (() => Promise<GrammarMatcher>) | undefined;
   /** When to stop. */
   readonly loop: TokenLoop;
   /** Called once at the end, however it ends. */
@@ -146,7 +149,7 @@ export class Generation implements AsyncIterable<TextChunk> {
   }
 
   async *#run(): AsyncGenerator<TextChunk, GenerationResult> {
-    const { open, sampling, speculate, loop, onEnd } = this.#parts;
+    const { open, sampling, speculate, openGrammar, loop, onEnd } = this.#parts;
     const { sequence, stream } = await open();
     const promptTokens = sequence.tokens.length;
     const started = performance.now();
@@ -166,10 +169,14 @@ export class Generation implements AsyncIterable<TextChunk> {
       return chunk;
     };
     let ids: AsyncGenerator<number, FinishReason | "full"> | undefined;
+    let constraint: GrammarMatcher | undefined;
     try {
+      constraint = await openGrammar?.();
       await sequence.settle();
       const { uncached, runtime: { gpu } } = sequence;
-      const decoding = await gpu.allocate(() => new Decoding(sequence, sampling, speculate, loop.signal));
+      const decoding = await gpu.allocate(() =>
+        new Decoding(sequence, sampling, { speculate, constraint, signal: loop.signal })
+      );
       ids = generateTokens(decoding, loop);
       let finishReason: FinishReason = "length";
       while (true) {
@@ -216,6 +223,7 @@ export class Generation implements AsyncIterable<TextChunk> {
       return this.#result;
     } finally {
       await ids?.return("length");
+      constraint?.dispose();
       stream.dispose();
       onEnd();
     }

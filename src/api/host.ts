@@ -42,4 +42,6 @@ export interface Host {
   writeFile(path: string, pieces: AsyncIterable<Uint8Array>): Promise<void>;
   /** Starts `chat/template_worker.ts`. A host without it cannot chat. */
   openTemplateWorker?(): Worker;
+  /** Starts `grammar/grammar_worker.ts`. A host without it cannot hold texts to grammars. */
+  openGrammarWorker?(): Worker;
 }

@@ -20,6 +20,7 @@ import { type ChatMessage, requireMessages } from "../chat/message.ts";
 import type { ChatPrompt, ChatPromptOptions } from "../chat/prompt.ts";
 import { type ChatOptions, renderChat, requireTemplate } from "./chat.ts";
 import type { Generation } from "./generation.ts";
+import { grammarsOf } from "./grammars.ts";
 import type { Host } from "./host.ts";
 import { type GenerateOptions, openSession, Session, type SessionHome } from "./session.ts";
 import { restoreSequence } from "./session_file.ts";
@@ -117,6 +118,7 @@ export class Model {
       host: parts.host,
       runtime: parts.runtime,
       tokenizer: parts.tokenizer,
+      grammars: grammarsOf(parts),
       sessions: new Set(),
       onDispose: (session) => this.#lastKvBytes = session.kvBytes,
     };
@@ -205,6 +207,7 @@ export class Model {
    * @param prompt Text, or token ids taken as they are.
    * @returns The text as it comes: iterate it, or await its `result`.
    * @throws {CapacityError} If the prompt is longer than the context; it is never cut.
+   * @throws {GrammarError} When iterated, before the first token, if `grammar` cannot be used.
    * @throws {RangeError} If the prompt is empty, or an option is out of range.
    */
   generate(prompt: string | ArrayLike<number>, options: PromptOptions = {}): Generation {
@@ -363,6 +366,7 @@ export class Model {
     for (const session of [...sessions]) session.dispose();
     this.#parts.tokenizer.dispose();
     this.#parts.chatTemplate?.dispose();
+    this.#home.grammars.dispose();
     runtime.gpu.dispose();
   }
 

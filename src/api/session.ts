@@ -4,6 +4,8 @@
  * @module
  */
 import { type ContextPolicy, resolveContextPolicy } from "../generate/context_policy.ts";
+import { type GrammarOptions, resolveGrammar } from "../grammar/grammar.ts";
+import type { GrammarWorkers } from "../grammar/grammar_workers.ts";
 import { resolveStop, type StopOptions } from "../generate/stop.ts";
 import { resolveSampling, type SamplingOptions } from "../generate/sampling.ts";
 import { resolveSpeculation, type SpeculationOptions } from "../generate/speculation.ts";
@@ -16,7 +18,7 @@ import type { Host } from "./host.ts";
 import { sessionBytes } from "./session_file.ts";
 
 /** Options of a generation. */
-export interface GenerateOptions extends SamplingOptions, SpeculationOptions, StopOptions {
+export interface GenerateOptions extends GrammarOptions, SamplingOptions, SpeculationOptions, StopOptions {
   /**
    * What happens where the context ends before `maxTokens`, which is 256 unless given: with a prompt of 200 tokens and a
    * context of 256, 56 tokens come and then this. A prompt that is longer than the context is an error whatever it says.
@@ -38,6 +40,8 @@ export interface SessionHome {
   runtime: Runtime;
   /** Text to ids and back. */
   readonly tokenizer: Tokenizer;
+  /** What follows texts through grammars. */
+  readonly grammars: GrammarWorkers;
   /** Sessions that hold memory, or may. */
   readonly sessions: Set<Session>;
   /** Told before a session's memory is freed. */
@@ -151,6 +155,7 @@ export class Session {
    * session are forgotten.
    *
    * @throws {CapacityError} From the generation, where the context ends before `maxTokens` and `contextPolicy` is "error".
+   * @throws {GrammarError} From the generation, before its first token if `grammar` cannot be used.
    * @throws {RangeError} If an option is out of range, or the session is empty.
    * @throws {TypeError} If another generation of this session is running.
    */
@@ -198,6 +203,10 @@ export class Session {
     const sampling = resolveSampling(options, config.vocabSize);
     const { maxTokens, stop } = resolveStop(options);
     const speculate = resolveSpeculation(options, sampling, Math.min(maxBatch, prefillChunk));
+    const grammar = options.grammar === undefined ? undefined : resolveGrammar(options.grammar);
+    if (grammar !== undefined && speculate > 0) {
+      throw new RangeError("Cannot speculate with a grammar: guesses are not held to it; leave out one of the two");
+    }
     const contextPolicy = resolveContextPolicy(options.contextPolicy ?? "error", contextLength);
     if (prompt === undefined && this.length === 0) {
       throw new RangeError("Cannot generate from an empty prompt: give it at least one token");
@@ -230,6 +239,7 @@ export class Session {
       },
       sampling,
       speculate,
+      openGrammar: grammar === undefined ? undefined : () => this.#home.grammars.begin(grammar, options.signal),
       loop: {
         maxTokens,
         contextPolicy,

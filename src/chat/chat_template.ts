@@ -5,6 +5,7 @@
  * @module
  */
 import { FormatError } from "../errors.ts";
+import { call, END, untilReady } from "../worker/call.ts";
 import type { ChatMessage, Tool } from "./message.ts";
 
 /** What the worker is asked to render. */
@@ -14,12 +15,6 @@ export interface RenderRequest {
   /** Variables of the template, by name. */
   readonly variables: Readonly<Record<string, unknown>>;
 }
-
-/** Asks the worker to end, which is gentler than to terminate it: that may pull memory from under the GPU's driver. */
-export const END = "end";
-
-/** What the worker says first, when it can be asked. */
-export const READY = "ready";
 
 /** What the worker answers. */
 export type RenderAnswer = { readonly text: string } | { readonly error: string };
@@ -46,9 +41,6 @@ export interface RenderInput {
 
 /** A worker is kept this long for the next prompt, in milliseconds: it takes some 50 to start. */
 const IDLE_MS = 2000;
-
-/** Most milliseconds that a worker may take to start: it is our own code, on a machine that may be busy. */
-const START_MS = 60_000;
 
 /** A model's chat template. */
 export class ChatTemplate implements Disposable {
@@ -122,8 +114,8 @@ export class ChatTemplate implements Disposable {
     const isNew = this.#worker === undefined;
     const worker = this.#worker ??= this.#openWorker();
     try {
-      if (isNew) await messageOf(worker, START_MS, () => {});
-      const answer = await messageOf<RenderAnswer>(worker, timeoutMs, () => worker.postMessage(request));
+      if (isNew) await untilReady(worker, { failure });
+      const answer = await call<RenderAnswer>(worker, request, { timeoutMs, failure });
       if ("error" in answer) throw failure(answer.error);
       if (answer.text.length > maxLength) {
         throw failure(`it makes ${answer.text.length} characters, at most ${maxLength} are allowed`);
@@ -143,24 +135,6 @@ export class ChatTemplate implements Disposable {
     clearTimeout(this.#idle);
     this.#worker?.postMessage(END);
     this.#worker = undefined;
-  }
-}
-
-/** The next message of a worker, after `ask`. */
-async function messageOf<T>(worker: Worker, timeoutMs: number, ask: () => void): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  try {
-    return await new Promise<T>((resolve, reject) => {
-      worker.onmessage = ({ data }: MessageEvent<T>) => resolve(data);
-      worker.onerror = (event) => {
-        event.preventDefault();
-        reject(failure(event.message));
-      };
-      timer = setTimeout(() => reject(failure(`it takes over ${timeoutMs} ms`)), timeoutMs);
-      ask();
-    });
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -7,7 +7,8 @@
 // Named here and not in deno.json, because `deno task` fetches what is named there even for commands without chat.
 // deno-lint-ignore no-import-prefix
 import { Environment, Interpreter, Template } from "npm:@huggingface/jinja@0.5.11";
-import { END, READY, type RenderAnswer, type RenderRequest } from "./chat_template.ts";
+import { END, READY } from "../worker/call.ts";
+import type { RenderAnswer, RenderRequest } from "./chat_template.ts";
 
 /** Characters and list elements that all steps of one template may make together. */
 const MOST_MADE = 2 ** 28;

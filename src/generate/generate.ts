@@ -7,7 +7,7 @@ import type { Batch } from "../model/batch.ts";
 import type { Decoding } from "../model/decoding.ts";
 import type { ResolvedContextPolicy } from "./context_policy.ts";
 
-/** Why a generation ended: a stop token or stop string, or the limit on tokens. */
+/** Why a generation ended: a stop token, a stop string or the end of a grammar's text, or the limit on tokens. */
 export type FinishReason = "stop" | "length";
 
 /** Steps in one submit at most: past this, longer submits gain nothing and cost evenness. */
@@ -42,13 +42,14 @@ export async function* generateTokens(
   let asked = 0;
   let next: Promise<Batch> | undefined;
   const ask = () => {
-    if (asked >= limit || signal?.aborted === true) return undefined;
+    if (asked >= limit || signal?.aborted === true || decoding.isComplete) return undefined;
     const batch = decoding.advance(Math.min(limit - asked, MOST_STEPS));
     batch.catch(() => {});
     return batch;
   };
   try {
     while (asked < maxTokens) {
+      if (decoding.isComplete) return "stop";
       let batch: Batch | undefined;
       if (asked === 0 && limit > 0) {
         batch = await decoding.begin(Math.min(limit, 256));
@@ -72,6 +73,7 @@ export async function* generateTokens(
           yield id;
         }
         signal?.throwIfAborted();
+        if (decoding.isComplete) return "stop";
         batch = await next;
         next = undefined;
       }

@@ -52,7 +52,7 @@ const rowKernel: Kernel<
 export interface TokenLogprobs {
   /** The token's id. */
   readonly token: number;
-  /** ln of its probability by the model's own logits, before penalties, bias, temperature and filters. */
+  /** ln of its probability by the model's own logits, before penalties, bias, grammar, temperature and filters. */
   readonly logprob: number;
   /** The likeliest tokens with theirs, the likeliest first. */
   readonly top: readonly { readonly token: number; readonly logprob: number }[];

@@ -154,6 +154,7 @@ export class Decoding {
     const { sequence } = this;
     const { contextLength } = sequence.runtime;
     const total = this.#known.length;
+    await this.#constrain([]);
     sequence.nFed = Math.min(sequence.nFed, total - 1);
     await sequence.reserve(Math.min(contextLength, total + expected));
     return await this.#feed();

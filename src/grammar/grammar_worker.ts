@@ -1,0 +1,48 @@
+/**
+ * Follows one text through one grammar at a time; see `grammar_workers.ts`, which ends this worker when a step takes too
+ * long. It alone loads the Wasm module of grammars.
+ *
+ * @module
+ */
+import { type Matcher, Vocabulary } from "../../wasm/grammar/pkg/grammar.js";
+import type { GrammarError } from "../errors.ts";
+import { END, READY } from "../worker/call.ts";
+import type { GrammarAnswer, GrammarRequest } from "./grammar_workers.ts";
+
+/** What a worker's global scope has and the window's types lack. */
+const scope = globalThis as unknown as {
+  onmessage: (event: MessageEvent<GrammarRequest | typeof END>) => void;
+  close(): void;
+  postMessage(answer: GrammarAnswer | typeof READY, transfer?: Transferable[]): void;
+};
+
+let vocabulary: Vocabulary | undefined;
+let matcher: Matcher | undefined;
+
+function take(request: GrammarRequest): void {
+  if ("tokens" in request) {
+    const { bytes, lengths } = request.tokens;
+    vocabulary = new Vocabulary(bytes, lengths, request.endIds);
+  } else if ("grammar" in request) {
+    matcher?.free();
+    matcher = undefined;
+    matcher = vocabulary!.matcher(request.grammar.kind, request.grammar.source);
+  } else for (const id of request.ids) matcher!.accept(id);
+}
+
+scope.onmessage = ({ data }) => {
+  if (data === END) return scope.close();
+  try {
+    take(data);
+    if (matcher === undefined) return scope.postMessage({ allowed: new Uint32Array(), isComplete: false });
+    const allowed = matcher.mask() as Uint32Array<ArrayBuffer>;
+    // Looking for what may follow can show that nothing may.
+    scope.postMessage({ allowed, isComplete: matcher.isStopped }, [allowed.buffer]);
+  } catch (error) {
+    const { message, code } = error as Error & { code?: GrammarError["code"] };
+    // What has no code stopped in the middle: a trap, or a stack that is full.
+    scope.postMessage(code === undefined ? { stopped: message } : { error: message, code });
+  }
+};
+
+scope.postMessage(READY);
