@@ -9,8 +9,9 @@ import { runChatCommand } from "./chat_commands.ts";
 import { type Command, defineCommand, expectPositionals } from "./command.ts";
 import { slideNote } from "./context_policy.ts";
 import { generateOptions, samplingOptions } from "./generate.ts";
+import { grammarOf, grammarOptions } from "./grammar.ts";
 import { linesOf } from "./lines.ts";
-import { modelOptions, openModel } from "./loading.ts";
+import { given, modelOptions, openModel } from "./loading.ts";
 import { flag, text, UsageError } from "./options.ts";
 
 const { json: _noJson, ...plainModelOptions } = modelOptions;
@@ -18,6 +19,7 @@ const options = {
   "system": text("TEXT", "What the assistant is told before the conversation"),
   "drop-old-turns": flag("Leave the oldest turns out when the conversation outgrows the context"),
   ...samplingOptions,
+  ...grammarOptions,
   ...plainModelOptions,
 };
 
@@ -28,6 +30,7 @@ export const chat: Command = defineCommand({
   options,
   run: async ({ positionals, values, terminal, signal, renewSignal }) => {
     const [source] = expectPositionals(positionals, ["MODEL"]) as [string];
+    const grammar = await grammarOf(values);
     using model = await openModel(source, { ...values, json: false }, { terminal, signal });
     using session = model.createSession();
     if (model.chatTemplate === undefined) {
@@ -42,6 +45,7 @@ export const chat: Command = defineCommand({
       try {
         const words = reply(model, session, conversation, {
           ...generateOptions(values),
+          ...given("grammar", grammar),
           dropOldTurns: values["drop-old-turns"],
           signal: stopping,
         });

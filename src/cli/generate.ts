@@ -6,6 +6,7 @@
 import type { GenerateOptions } from "../../mod.ts";
 import { type Command, defineCommand, expectPositionals, readTextFile } from "./command.ts";
 import { contextPolicy, slideNote } from "./context_policy.ts";
+import { grammarOf, grammarOptions } from "./grammar.ts";
 import { given, modelOptions, openModel } from "./loading.ts";
 import { flag, integer, number, type Option, text, texts, UsageError } from "./options.ts";
 
@@ -55,6 +56,7 @@ const options = {
   "prompt-file": text("FILE", "Read the prompt from a file"),
   "no-special-tokens": flag("Add no special tokens such as <s> to the prompt"),
   ...samplingOptions,
+  ...grammarOptions,
   ...modelOptions,
 };
 
@@ -66,12 +68,14 @@ export const generate: Command = defineCommand({
   run: async ({ positionals, values, terminal, signal }) => {
     const [source] = expectPositionals(positionals, ["MODEL"]) as [string];
     const prompt = await promptOf(values);
+    const grammar = await grammarOf(values);
     const started = performance.now();
     using model = await openModel(source, values, { terminal, signal });
     const loadMs = performance.now() - started;
     terminal.progress("prefill");
     const generation = model.generate(prompt, {
       ...generateOptions(values),
+      ...given("grammar", grammar),
       addSpecialTokens: !values["no-special-tokens"],
       signal,
     });
