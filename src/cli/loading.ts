@@ -17,6 +17,7 @@ import { openCheckpoint } from "../checkpoint/checkpoint.ts";
 import type { ModelSource } from "../checkpoint/source.ts";
 import { isOnDisk, openNamedModel } from "../api/named_model.ts";
 import { parseModelId } from "../hub/model_id.ts";
+import { DEVICES } from "./backend.ts";
 import { resolvePath } from "./command.ts";
 import { bytes, choice, flag, integer, type Option, UsageError, type Values } from "./options.ts";
 import type { Terminal } from "./terminal.ts";
@@ -65,7 +66,7 @@ export const modelOptions = {
   }),
   "rope-scaling": ropeScaling,
   "memory-limit": bytes("Refuse a model that takes more GPU memory than this"),
-  "device": choice(["auto", "deno"], "Where to run; auto is Deno's own WebGPU"),
+  "device": choice(DEVICES, "Whose WebGPU to run on; auto is Deno's own"),
   "json": jsonOption,
 };
 

@@ -8,7 +8,7 @@
  * @module
  */
 import manifest from "../../deno.json" with { type: "json" };
-import { chooseBackend } from "./backend.ts";
+import { chooseBackend, useDawn } from "./backend.ts";
 import { list, remove } from "./cached_models.ts";
 import { chat } from "./chat.ts";
 import type { Command } from "./command.ts";
@@ -86,6 +86,7 @@ export async function main(args: readonly string[]): Promise<number> {
       return 0;
     }
     chooseBackend();
+    if ("device" in values && values.device === "dawn") await useDawn();
     await command.run({
       positionals,
       values,
