@@ -1,20 +1,10 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { lastLine, PG_NANO, skein, startSkein } from "./skein_process.ts";
+import { startServed } from "../server/served_process.ts";
+import { lastLine, PG_NANO, skein } from "./skein_process.ts";
 
 Deno.test("serve answers until SIGTERM, and lets what runs come to its end", async () => {
-  const process = startSkein(["serve", PG_NANO, "--port", "0", "--context-length", "256"]);
-  await process.stdin.close();
-  let log = "";
-  const told = Promise.withResolvers<string>();
-  const reading = (async () => {
-    for await (const text of process.stderr.pipeThrough(new TextDecoderStream())) {
-      log += text;
-      const [, url] = /listening on (http:\S+) for pg-nano-yarn-2k/.exec(log) ?? [];
-      if (url !== undefined) told.resolve(url);
-    }
-    told.reject(new Error(log));
-  })();
-  const url = await told.promise;
+  const served = await startServed([PG_NANO, "--context-length", "256"]);
+  const { url } = served;
   assertStringIncludes(url, "http://127.0.0.1:");
   const { data } = await (await fetch(`${url}/v1/models`)).json();
   assertEquals(data[0].id, "pg-nano-yarn-2k");
@@ -28,12 +18,11 @@ Deno.test("serve answers until SIGTERM, and lets what runs come to its end", asy
   });
   const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
   let answer = (await reader.read()).value!;
-  process.kill("SIGTERM");
+  const stopped = served.stop();
   for (let part = await reader.read(); !part.done; part = await reader.read()) answer += part.value;
   assertStringIncludes(answer, "data: [DONE]");
-  const [{ code }, stdout] = await Promise.all([process.status, new Response(process.stdout).text(), reading]);
-  assertEquals([code, stdout], [0, ""]);
-  assert(!log.includes("The sea"), log);
+  assertEquals([await stopped, served.stdout()], [0, ""]);
+  assert(!served.log().includes("The sea"), served.log());
 });
 
 Deno.test("serve refuses what it cannot serve", async () => {
