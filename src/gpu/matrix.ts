@@ -14,19 +14,62 @@ import { byteLengthOf, type Tensor } from "./tensor.ts";
  * - `q4`: 4 bits, eight to a u32; w = d * (q - 8). One f16 d a group: 4.5 bits a weight.
  * - `q4m`: 4 bits; w = d * q + m. f16 d (low half) and f16 m (high half) a group: 5 bits a weight.
  *
+ * GGUF's other blocks hold the same integers and f16 as in a file, in another order; a `k` format has blocks of 256:
+ *
+ * - `q5`, `q5m` (Q5_0, Q5_1): 5 bits; w = d * (q - 16), 5.5 bits a weight, and w = d * q + m, 6 bits.
+ * - `q4k`, `q5k`: w = d * s * q - dmin * m. f16 d and dmin a block, 6-bit s and m a group: 4.625 and 5.625 bits.
+ * - `q6k`: w = d * s * (q - 32). One f16 d a block, an int8 s for 16 weights: 6.625 bits.
+ * - `q3k`: w = d * (s - 32) * (q - 4). One f16 d a block, a 6-bit s for 16 weights: 3.5 bits.
+ * - `q2k`: w = d * s * q - dmin * m. f16 d and dmin a block, 4-bit s and m for 16 weights: 2.625 bits.
+ *
  * In a 4-bit group, u32 number j (0..3) holds weights 8j..8j+7: the low nibble of byte b is weight 8j + b, the high
- * nibble weight 8j + 4 + b, so that masking with 0x0f0f0f0f gives four neighbours.
+ * nibble weight 8j + 4 + b, so that masking with 0x0f0f0f0f gives four neighbours. wgsl/shared/codes.wgsl says where the
+ * bits of groups of 2, 3, 5 and 6 bits are.
  */
-export type WeightFormat = "f32" | "f16" | "bf16" | "q8" | "q4" | "q4m";
+export type WeightFormat =
+  | "f32"
+  | "f16"
+  | "bf16"
+  | "q8"
+  | "q6k"
+  | "q5m"
+  | "q5k"
+  | "q5"
+  | "q4m"
+  | "q4k"
+  | "q4"
+  | "q3k"
+  | "q2k";
 
 /** All formats, in the order of their precision. */
-export const WEIGHT_FORMATS: readonly WeightFormat[] = ["f32", "bf16", "f16", "q8", "q4m", "q4"];
+export const WEIGHT_FORMATS: readonly WeightFormat[] = [
+  ...["f32", "bf16", "f16", "q8", "q6k", "q5m", "q5k", "q5", "q4m", "q4k", "q4", "q3k", "q2k"] as const,
+];
 
 /** Weights in a group, the unit that rows are padded to. */
 export const GROUP = 32;
 
-/** u32 words that one group of 32 weights takes in the `weight` buffer: always a multiple of 4. */
-export const GROUP_WORDS: Readonly<Record<WeightFormat, number>> = { f32: 32, f16: 16, bf16: 16, q8: 8, q4: 4, q4m: 4 };
+/** u32 words that one group of 32 weights takes in the `weight` buffer: a multiple of 4, or 2. */
+export const GROUP_WORDS: Readonly<Record<WeightFormat, number>> = {
+  ...{ f32: 32, f16: 16, bf16: 16, q8: 8, q6k: 4, q5m: 4, q5k: 4, q5: 4, q4m: 4, q4k: 4, q4: 4, q3k: 2, q2k: 2 },
+};
+
+/** Groups that share scales, and the u32 words that these take, with the bits that `weight` has no room for. */
+const SCALE_BLOCKS: Readonly<Record<WeightFormat, { readonly groups: number; readonly words: number }>> = {
+  f32: { groups: 1, words: 0 },
+  bf16: { groups: 1, words: 0 },
+  f16: { groups: 1, words: 0 },
+  q8: { groups: 2, words: 1 },
+  q6k: { groups: 8, words: 21 },
+  q5m: { groups: 1, words: 2 },
+  q5k: { groups: 8, words: 13 },
+  q5: { groups: 2, words: 3 },
+  q4m: { groups: 1, words: 1 },
+  q4k: { groups: 8, words: 5 },
+  q4: { groups: 2, words: 1 },
+  q3k: { groups: 8, words: 12 },
+  q2k: { groups: 8, words: 5 },
+};
 
 /** A run of whole rows. */
 export interface MatrixPart {
@@ -38,7 +81,7 @@ export interface MatrixPart {
   readonly rows: number;
   /** The weights: (rows, groups, GROUP_WORDS) u32. */
   readonly weight: Tensor;
-  /** q8, q4: (rows, ceil(groups / 2)) u32 of two f16 d. q4m: (rows, groups) u32 of (d, m). Otherwise one unused word. */
+  /** Scales, and bits that `weight` has no room for: (rows, scaleWordsPerRow) u32, as wgsl/formats says; else one word. */
   readonly scales: Tensor;
 }
 
@@ -54,15 +97,26 @@ export interface Matrix {
   readonly parts: readonly MatrixPart[];
 }
 
+/** Groups that a row takes: whole blocks of 256 weights in a `k` format. */
+export function groupsPerRow(format: WeightFormat, columns: number): number {
+  const block = SCALE_BLOCKS[format].groups === 8 ? 8 : 1;
+  return Math.ceil(columns / (GROUP * block)) * block;
+}
+
 /** u32 words of scales that one row takes. */
 export function scaleWordsPerRow(format: WeightFormat, groups: number): number {
-  if (format === "q8" || format === "q4") return Math.ceil(groups / 2);
-  return format === "q4m" ? groups : 0;
+  const block = SCALE_BLOCKS[format];
+  return Math.ceil(groups / block.groups) * block.words;
+}
+
+/** Groups that must be stored at once, because they share words of scales. */
+export function groupsPerScale(format: WeightFormat): number {
+  return SCALE_BLOCKS[format].groups;
 }
 
 /** Bytes that a matrix takes on the GPU, with its padding and scales. */
 export function matrixBytes(rows: number, columns: number, format: WeightFormat, maxTensorBytes: number): number {
-  const groups = Math.ceil(columns / GROUP);
+  const groups = groupsPerRow(format, columns);
   let bytes = 0;
   for (const part of splitRows(rows, groups, format, maxTensorBytes)) {
     bytes += byteLengthOf("u32", [part.rows, groups, GROUP_WORDS[format]]);
@@ -73,7 +127,7 @@ export function matrixBytes(rows: number, columns: number, format: WeightFormat,
 
 /** Allocates a matrix of zeros. */
 export function createMatrix(gpu: Gpu, label: string, rows: number, columns: number, format: WeightFormat): Matrix {
-  const groups = Math.ceil(columns / GROUP);
+  const groups = groupsPerRow(format, columns);
   const parts = splitRows(rows, groups, format, gpu.maxTensorBytes).map((part, i, all) => {
     const name = all.length === 1 ? label : `${label}, part ${i + 1} of ${all.length}`;
     return {

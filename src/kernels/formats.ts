@@ -12,7 +12,14 @@ const SOURCES: Readonly<Record<WeightFormat, readonly string[]>> = {
   bf16: [wgsl.formats_bf16, wgsl.formats_whole_load],
   q8: [wgsl.formats_q8, wgsl.formats_whole_load],
   q4: [wgsl.formats_q4, wgsl.formats_whole_load],
-  q4m: [wgsl.formats_q4m, wgsl.formats_whole_load],
+  q4m: [wgsl.shared_codes, wgsl.formats_q4m, wgsl.formats_whole_load],
+  q5: [wgsl.shared_codes, wgsl.formats_q5, wgsl.formats_five_bits],
+  q5m: [wgsl.shared_codes, wgsl.formats_q5m, wgsl.formats_five_bits],
+  q2k: [wgsl.shared_codes, wgsl.formats_q2k],
+  q3k: [wgsl.shared_codes, wgsl.formats_q3k],
+  q4k: [wgsl.shared_codes, wgsl.formats_q4k, wgsl.formats_scales_k, wgsl.formats_whole_load],
+  q5k: [wgsl.shared_codes, wgsl.formats_q5k, wgsl.formats_scales_k, wgsl.formats_five_bits],
+  q6k: [wgsl.shared_codes, wgsl.formats_q6k],
 };
 
 /** The WGSL texts that declare the bindings `weight` and `scales` of a format, and read them. */
@@ -20,9 +27,9 @@ export function formatSource(format: WeightFormat): readonly string[] {
   return SOURCES[format];
 }
 
-/** A format's prelude: LOADS vec4u to a group, QUADS times 4 weights to a load. */
+/** A format's prelude: LOADS loads to a group, QUADS times 4 weights to a load. */
 export function formatConstants(format: WeightFormat): { LOADS: number; QUADS: number } {
-  const loads = GROUP_WORDS[format] / 4;
+  const loads = Math.ceil(GROUP_WORDS[format] / 4);
   return { LOADS: loads, QUADS: 8 / loads };
 }
 

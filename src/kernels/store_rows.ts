@@ -6,13 +6,24 @@
  */
 import type { Gpu } from "../gpu/device.ts";
 import { type Access, defineKernel, type Kernel } from "../gpu/kernel.ts";
-import { GROUP, type Matrix, type MatrixPart, WEIGHT_FORMATS, type WeightFormat } from "../gpu/matrix.ts";
+import {
+  GROUP,
+  groupsPerScale,
+  type Matrix,
+  type MatrixPart,
+  scaleWordsPerRow,
+  WEIGHT_FORMATS,
+  type WeightFormat,
+} from "../gpu/matrix.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import * as wgsl from "../../wgsl/mod.ts";
 
 /** Element and block types that the kernels read, as safetensors and ggml spell them. */
-export type SourceDtype = "F32" | "F16" | "BF16" | "Q8_0" | "Q4_0" | "Q4_1";
+export type SourceDtype =
+  | ("F32" | "F16" | "BF16")
+  | ("Q8_0" | "Q5_1" | "Q5_0" | "Q4_1" | "Q4_0")
+  | ("Q6_K" | "Q5_K" | "Q4_K" | "Q3_K" | "Q2_K");
 
 /** Weights and bytes of one block: rows are whole numbers of blocks. */
 export const SOURCE_BLOCKS: Readonly<Record<SourceDtype, { readonly weights: number; readonly bytes: number }>> = {
@@ -20,17 +31,36 @@ export const SOURCE_BLOCKS: Readonly<Record<SourceDtype, { readonly weights: num
   F16: { weights: 1, bytes: 2 },
   BF16: { weights: 1, bytes: 2 },
   Q8_0: { weights: 32, bytes: 34 },
-  Q4_0: { weights: 32, bytes: 18 },
+  Q5_1: { weights: 32, bytes: 24 },
+  Q5_0: { weights: 32, bytes: 22 },
   Q4_1: { weights: 32, bytes: 20 },
+  Q4_0: { weights: 32, bytes: 18 },
+  Q6_K: { weights: 256, bytes: 210 },
+  Q5_K: { weights: 256, bytes: 176 },
+  Q4_K: { weights: 256, bytes: 144 },
+  Q3_K: { weights: 256, bytes: 110 },
+  Q2_K: { weights: 256, bytes: 84 },
 };
+
+const NIBBLES = [wgsl.shared_codes, wgsl.formats_source_nibbles];
+const FIVE_BITS = [...NIBBLES, wgsl.formats_source_five_bits];
+const BLOCKS = [wgsl.shared_codes, wgsl.formats_source_blocks];
+const SCALES_K = wgsl.formats_source_scales_k;
 
 const READERS: Readonly<Record<SourceDtype, readonly string[]>> = {
   F32: [wgsl.formats_source_f32, wgsl.formats_source_elements],
   F16: [wgsl.formats_source_f16, wgsl.formats_source_elements],
   BF16: [wgsl.formats_source_bf16, wgsl.formats_source_elements],
   Q8_0: [wgsl.formats_source_q8_0],
-  Q4_0: [wgsl.formats_source_nibbles, wgsl.formats_source_q4_0],
-  Q4_1: [wgsl.formats_source_nibbles, wgsl.formats_source_q4_1],
+  Q5_1: [...FIVE_BITS, wgsl.formats_source_q5_1],
+  Q5_0: [...FIVE_BITS, wgsl.formats_source_q5_0],
+  Q4_1: [...NIBBLES, wgsl.formats_source_q4_1],
+  Q4_0: [...NIBBLES, wgsl.formats_source_q4_0],
+  Q6_K: [...BLOCKS, wgsl.formats_source_q6_k],
+  Q5_K: [...FIVE_BITS, wgsl.formats_source_blocks, SCALES_K, wgsl.formats_source_q5_k],
+  Q4_K: [...NIBBLES, wgsl.formats_source_blocks, SCALES_K, wgsl.formats_source_q4_k],
+  Q3_K: [...BLOCKS, wgsl.formats_source_q3_k],
+  Q2_K: [...BLOCKS, wgsl.formats_source_q2_k],
 };
 
 const BODIES = {
@@ -40,6 +70,7 @@ const BODIES = {
   repack_q8: wgsl.repack_q8,
   repack_q4: wgsl.repack_q4,
   repack_q4m: wgsl.repack_q4m,
+  repack_blocks: wgsl.repack_blocks,
   pack_q8: wgsl.pack_q8,
   pack_q4: wgsl.pack_q4,
 } as const;
@@ -159,6 +190,11 @@ export function storedRowBytes(part: MatrixPart, which: "weight" | "scales"): nu
   return 4 * part[which].shape.slice(1).reduce((product, extent) => product * extent, 1);
 }
 
+/** Formats that hold the blocks of a type as they are, apart from their order. */
+const RELAID: Partial<Record<WeightFormat, SourceDtype>> = {
+  ...{ q6k: "Q6_K", q5m: "Q5_1", q5k: "Q5_K", q5: "Q5_0", q4k: "Q4_K", q3k: "Q3_K", q2k: "Q2_K" },
+};
+
 /** Kernel file that turns `dtype` into `format`; none where there is no reason to. */
 function methodOf(dtype: SourceDtype, format: WeightFormat): keyof typeof BODIES | undefined {
   switch (format) {
@@ -174,6 +210,8 @@ function methodOf(dtype: SourceDtype, format: WeightFormat): keyof typeof BODIES
       return dtype === "Q4_0" ? "repack_q4" : "pack_q4";
     case "q4m":
       return dtype === "Q4_1" ? "repack_q4m" : undefined;
+    default:
+      return dtype === RELAID[format] ? "repack_blocks" : undefined;
   }
 }
 
@@ -188,10 +226,9 @@ const kernels: ReadonlyMap<string, StoreKernel> = new Map(
 );
 
 function declare(dtype: SourceDtype, format: WeightFormat, method: keyof typeof BODIES): StoreKernel {
-  const hasScales = format === "q8" || format === "q4" || format === "q4m";
+  const hasScales = scaleWordsPerRow(format, 1) > 0;
   const mayFault = method === "unpack_f16" || method.startsWith("pack");
-  // Two groups share a word of scales, so one invocation stores both.
-  const groupsPerInvocation = format === "q8" || format === "q4" ? 2 : 1;
+  const groupsPerInvocation = groupsPerScale(format);
   const bindings: Record<string, Access> = { source: "read", weight: "read_write" };
   if (hasScales) bindings.scales = "read_write";
   if (mayFault) bindings.faults = "read_write";

@@ -106,9 +106,19 @@ const OWN: Readonly<Record<StoredDtype, WeightFormat>> = {
   F16: "f16",
   BF16: "bf16",
   Q8_0: "q8",
-  Q4_0: "q4",
+  Q5_1: "q5m",
+  Q5_0: "q5",
   Q4_1: "q4m",
+  Q4_0: "q4",
+  Q6_K: "q6k",
+  Q5_K: "q5k",
+  Q4_K: "q4k",
+  Q3_K: "q3k",
+  Q2_K: "q2k",
 };
+
+/** Types that `q4` cannot make smaller. */
+const FOUR_BITS: readonly SourceDtype[] = ["Q4_1", "Q4_0", "Q4_K", "Q3_K", "Q2_K"];
 
 /** Neighbouring rows of a matrix that are stored alike. */
 export interface FormatRun {
@@ -169,7 +179,8 @@ export function tensorFormat(
 /**
  * The format that a tensor of a matrix is stored in.
  *
- * 4-bit sources keep their own blocks under `q8` and `q4`: larger ones would hold the same values. bfloat16 stays what
+ * GGUF's blocks stay what they are under `q8`, and under `q4` those of 4 bits or fewer: larger ones would hold the same
+ * values. bfloat16 stays what
  * it is under `f16`, in the same 2 bytes: float16 would round its small values away and overflow on its large ones.
  *
  * @param dtype Its type.
@@ -180,8 +191,9 @@ export function formatOf(dtype: SourceDtype, choice: WeightChoice, role: Slot["r
   if (choice === "auto") return OWN[dtype];
   if (choice === "f32") return "f32";
   if (choice === "f16") return dtype === "BF16" ? "bf16" : "f16";
-  if (dtype === "Q4_0" || dtype === "Q4_1") return OWN[dtype];
-  return choice === "q8" || role === "vocabulary" ? "q8" : "q4";
+  const isEight = choice === "q8" || role === "vocabulary";
+  if (FOUR_BITS.includes(dtype) || (isEight && !isFloat(dtype))) return OWN[dtype];
+  return isEight ? "q8" : "q4";
 }
 
 /**

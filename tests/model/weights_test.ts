@@ -215,7 +215,8 @@ for (const [path, expected] of Object.entries(formats)) {
       // An 11-bit mantissa, 8 bits of the largest, 4 bits of the largest with clipping.
       const allowed = { f32: 2 ** -23, bf16: 0, f16: 2 ** -11, q8: 1 / 250, q4: 1 / 5, q4m: 2 ** -23 };
       const stored = loaded.layers[1]!.gateUpProj;
-      assert(maxError(await values(stored), reference) <= allowed[formatOf(stored)] * largest, weights);
+      const bound = allowed[formatOf(stored) as keyof typeof allowed] * largest;
+      assert(maxError(await values(stored), reference) <= bound, weights);
       disposeWeights(loaded);
     }
     disposeWeights(exact);

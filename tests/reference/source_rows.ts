@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type SourceDtype, sourceRowBytes } from "../../src/kernels/store_rows.ts";
+import { SOURCE_BLOCKS, type SourceDtype, sourceRowBytes } from "../../src/kernels/store_rows.ts";
 
 /** The weights of rows that lie one after the other: (rows, columns). */
 export function decodeRows(bytes: Uint8Array, dtype: SourceDtype, columns: number): Float64Array {
@@ -20,6 +20,7 @@ export function decodeRows(bytes: Uint8Array, dtype: SourceDtype, columns: numbe
 function weightAt(view: DataView, dtype: SourceDtype, rowByte: number, k: number): number {
   const inside = k % 32;
   const block = (bytes: number) => rowByte + Math.floor(k / 32) * bytes;
+  const bit = (at: number) => (view.getUint32(at, true) >>> inside) & 1;
   const nibble = (at: number) => (view.getUint8(at + inside % 16) >> (inside < 16 ? 0 : 4)) & 15;
   switch (dtype) {
     case "F32":
@@ -34,6 +35,58 @@ function weightAt(view: DataView, dtype: SourceDtype, rowByte: number, k: number
       return view.getFloat16(block(18), true) * (nibble(block(18) + 2) - 8);
     case "Q4_1":
       return view.getFloat16(block(20), true) * nibble(block(20) + 4) + view.getFloat16(block(20) + 2, true);
+    case "Q5_0":
+      return view.getFloat16(block(22), true) * (nibble(block(22) + 6) + 16 * bit(block(22) + 2) - 16);
+    case "Q5_1":
+      return view.getFloat16(block(24), true) * (nibble(block(24) + 8) + 16 * bit(block(24) + 4)) +
+        view.getFloat16(block(24) + 2, true);
+    default:
+      return weightOfBlock(view, dtype, rowByte, k);
+  }
+}
+
+/** A weight of a row in blocks of 256, by the layouts of ggml's block_q2_K to block_q6_K. */
+function weightOfBlock(
+  view: DataView,
+  dtype: "Q2_K" | "Q3_K" | "Q4_K" | "Q5_K" | "Q6_K",
+  rowByte: number,
+  k: number,
+): number {
+  const at = rowByte + Math.floor(k / 256) * SOURCE_BLOCKS[dtype].bytes;
+  const byte = (offset: number) => view.getUint8(at + offset);
+  const half = (offset: number) => view.getFloat16(at + offset, true);
+  const group = Math.floor(k % 256 / 32);
+  const sixteen = Math.floor(k % 256 / 16);
+  const l = k % 32;
+  const upper = group >> 2;
+  // Codes of 2 bits: 32 bytes for each half of the block, from the lowest bits on one group after the other.
+  const pair = (offset: number) => (byte(offset + 32 * upper + l) >> (2 * (group & 3))) & 3;
+  // Codes of 4 bits: 32 bytes for two groups, the lower nibbles being the first one's.
+  const nibble = (offset: number) => (byte(offset + 32 * (group >> 1) + l) >> (4 * (group & 1))) & 15;
+  switch (dtype) {
+    case "Q2_K": {
+      const scale = byte(sixteen);
+      return half(80) * (scale & 15) * pair(16) - half(82) * (scale >> 4);
+    }
+    case "Q3_K": {
+      const low = byte(96 + sixteen % 8) >> (sixteen < 8 ? 0 : 4);
+      const scale = (low & 15) | (((byte(104 + sixteen % 4) >> (2 * (sixteen >> 2))) & 3) << 4);
+      const third = (byte(l) >> group) & 1;
+      return half(108) * (scale - 32) * (pair(32) + 4 * third - 4);
+    }
+    case "Q6_K": {
+      const scale = view.getInt8(at + 192 + sixteen);
+      const low = (byte(64 * upper + 32 * (group & 1) + l) >> (4 * ((group & 3) >> 1))) & 15;
+      return half(208) * scale * (low + 16 * pair(128) - 32);
+    }
+    default: {
+      const [s, m] = group < 4 ? [byte(4 + group) & 63, byte(8 + group) & 63] : [
+        (byte(8 + group) & 15) | ((byte(group) >> 6) << 4),
+        (byte(8 + group) >> 4) | ((byte(4 + group) >> 6) << 4),
+      ];
+      const code = dtype === "Q4_K" ? nibble(16) : nibble(48) + 16 * ((byte(16 + l) >> group) & 1);
+      return half(0) * s * code - half(2) * m;
+    }
   }
 }
 

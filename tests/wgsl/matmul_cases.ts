@@ -19,6 +19,18 @@ export const VARIANTS: readonly (readonly [string, AdapterTraits])[] = [
   ["subgroup", { isSoftware: false, subgroups: true, subgroupSize: 8 }],
 ];
 
+/**
+ * The shapes of a test that a format takes: GGUF's blocks differ from the rest in nothing but how a load is read, and a
+ * few of many shapes say whether it is read right.
+ */
+export function shapesFor<S extends readonly number[]>(
+  format: WeightFormat,
+  shapes: readonly S[],
+  few: readonly NoInfer<S>[],
+): readonly S[] {
+  return format.endsWith("k") || format.startsWith("q5") ? few : shapes;
+}
+
 /** A product to check. */
 export interface Case {
   /** Storage format of the weights. */

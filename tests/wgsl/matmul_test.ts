@@ -2,19 +2,18 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { disposeMatrix, WEIGHT_FORMATS } from "../../src/gpu/matrix.ts";
 import { matmul } from "../../src/kernels/matmul.ts";
 import { download, gpu, randomFloats, upload } from "./fixture.ts";
-import { check, VARIANTS } from "./matmul_cases.ts";
+import { check, shapesFor, VARIANTS } from "./matmul_cases.ts";
 import { matrixOf, randomWeights } from "./weights.ts";
 
 for (const [variant, traits] of VARIANTS.filter(([name]) => name !== "subgroup")) {
   for (const format of WEIGHT_FORMATS) {
     Deno.test(`matmul() agrees with its twin: ${variant}, ${format}`, async (t) => {
-      for (
-        const [nRows, rows, columns] of [[2, 1, 4], [97, 97, 36], [5, 64, 576], [1025, 66, 100], [
-          65,
-          130,
-          192,
-        ]] as const
-      ) {
+      const shapes: readonly [number, number, number][] = [[2, 1, 4], [97, 97, 36], [5, 64, 576], [1025, 66, 100], [
+        65,
+        130,
+        192,
+      ]];
+      for (const [nRows, rows, columns] of shapesFor(format, shapes, [[97, 97, 36], [65, 130, 512]])) {
         await t.step(
           `${nRows} vectors, ${rows} rows of ${columns}`,
           () => check(traits, { format, nRows, rows, columns }),

@@ -7,7 +7,7 @@ import { rmsNorm } from "../reference/rms_norm.ts";
 import { siluMul } from "../reference/silu_mul.ts";
 import { decodeWeights } from "../reference/weight_formats.ts";
 import { assertWithinReference, download, gpu, randomFloats, upload } from "./fixture.ts";
-import { VARIANTS } from "./matmul_cases.ts";
+import { shapesFor, VARIANTS } from "./matmul_cases.ts";
 import { matrixOf, randomWeights } from "./weights.ts";
 
 interface Case {
@@ -73,7 +73,8 @@ for (const [variant, traits] of VARIANTS) {
   const isFused = variant !== "plain";
   for (const format of WEIGHT_FORMATS) {
     Deno.test(`normMatmul() agrees with its twins: ${variant}, ${format}`, async (t) => {
-      for (const [rows, columns] of [[8, 4], [104, 100], [1032, 36], [16, 11008]] as const) {
+      const shapes: readonly [number, number][] = [[8, 4], [104, 100], [1032, 36], [16, 11008]];
+      for (const [rows, columns] of shapesFor(format, shapes, [[104, 100]])) {
         const test = { format, nRows: 1, rows, columns, bias: columns === 100 };
         await t.step(
           `${rows} rows of ${columns}`,

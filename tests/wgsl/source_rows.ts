@@ -4,7 +4,7 @@
  * @module
  */
 import { assert } from "@std/assert";
-import { createMatrix, disposeMatrix, GROUP, type WeightFormat } from "../../src/gpu/matrix.ts";
+import { createMatrix, disposeMatrix, GROUP, groupsPerRow, type WeightFormat } from "../../src/gpu/matrix.ts";
 import { SOURCE_BLOCKS, type SourceDtype, sourceRowBytes, storeRows } from "../../src/kernels/store_rows.ts";
 import { decodeWeights, type StoredWeights } from "../reference/weight_formats.ts";
 import { gpu, random } from "./fixture.ts";
@@ -17,8 +17,23 @@ export const SHAPES: readonly (readonly [number, number])[] = [[1, 40], [97, 96]
 
 /** The shapes that `dtype` can have: blocks are never broken. */
 export function shapesOf(dtype: SourceDtype): readonly (readonly [number, number])[] {
+  if (SOURCE_BLOCKS[dtype].weights === 256) return [[1, 256], [97, 512], [5, 1280]];
   return SHAPES.filter(([, columns]) => columns % SOURCE_BLOCKS[dtype].weights === 0);
 }
+
+/** Offsets in a block of the f16 that scale it, and sizes of theirs that make weights of about 0.25. */
+const HALVES: Readonly<Partial<Record<SourceDtype, readonly (readonly [offset: number, size: number])[]>>> = {
+  Q8_0: [[0, 2 ** -9]],
+  Q5_1: [[0, 2 ** -6], [2, 2 ** -2]],
+  Q5_0: [[0, 2 ** -6]],
+  Q4_1: [[0, 2 ** -5], [2, 2 ** -2]],
+  Q4_0: [[0, 2 ** -5]],
+  Q6_K: [[208, 2 ** -14]],
+  Q5_K: [[0, 2 ** -13], [2, 2 ** -8]],
+  Q4_K: [[0, 2 ** -12], [2, 2 ** -8]],
+  Q3_K: [[108, 2 ** -9]],
+  Q2_K: [[80, 2 ** -8], [82, 2 ** -6]],
+};
 
 /** Random rows with weights of about [-0.25, 0.25]; a first row of zeros where there are several. */
 export function randomRows(dtype: SourceDtype, rows: number, columns: number, seed: number): Uint8Array<ArrayBuffer> {
@@ -34,9 +49,8 @@ export function randomRows(dtype: SourceDtype, rows: number, columns: number, se
     else if (dtype === "F16") view.setFloat16(at, value, true);
     else if (dtype === "BF16") view.setUint16(at, new Uint32Array(Float32Array.of(value).buffer)[0]! >>> 16, true);
     else {
-      for (let i = 2; i < step; i++) bytes[at + i] = (next() + 1) * 128;
-      view.setFloat16(at, next() / (dtype === "Q8_0" ? 512 : 32), true);
-      if (dtype === "Q4_1") view.setFloat16(at + 2, next() / 4, true);
+      for (let i = 0; i < step; i++) bytes[at + i] = (next() + 1) * 128;
+      for (const [offset, size] of HALVES[dtype]!) view.setFloat16(at + offset, next() * size, true);
     }
   }
   return bytes;
@@ -71,7 +85,7 @@ export async function store(
   const rowBytes = sourceRowBytes(dtype, columns);
   const nRows = bytes.length / rowBytes;
   const rows = nRows + 2 * otherRows;
-  const groups = Math.ceil(columns / GROUP);
+  const groups = groupsPerRow(format, columns);
   const most = partRows ?? rows;
   const made = Array.from({ length: Math.ceil(rows / most) }, (_, i) => {
     const count = Math.min(most, rows - i * most);

@@ -5,7 +5,7 @@
 // Declares the bindings `weight` and `scales`, which every kernel that multiplies by a matrix starts with, and, with
 // formats/whole_load.wgsl, the functions that read them. A group is 32 weights of one row: LOADS loads of QUADS times 4
 // weights each.
-// Prelude: none of its own.
+// After shared/codes.wgsl. Prelude: none of its own.
 
 @group(0) @binding(0) var<storage, read> weight: array<vec4u>;  // (rows, groups, 1)
 @group(0) @binding(1) var<storage, read> scales: array<u32>;  // (rows, groups), f16 d (low half) and m (high half)
@@ -15,7 +15,7 @@ const HAS_MIN = true;
 
 // Weights 4j..4j+3 of one load, still to be scaled: even quads are low nibbles, odd quads high ones.
 fn quad(load: Load, j: u32) -> vec4f {
-  return vec4f(unpack4xU8((load[j >> 1u] >> (4u * (j & 1u))) & 0x0f0f0f0fu));
+  return vec4f(unpack4xU8(codes4(load, j)));
 }
 
 // (d, m) of groups 2 pair and 2 pair + 1: w = d * quad + m. Where a row ends between them, the second is unused.
