@@ -7,7 +7,8 @@
 import { Gpu } from "../src/gpu/device.ts";
 import type { Recorder } from "../src/gpu/recorder.ts";
 import type { Tensor } from "../src/gpu/tensor.ts";
-import { attention, type AttentionHeads, attentionPartialsShape } from "../src/kernels/attention.ts";
+import { attention, type AttentionHeads } from "../src/kernels/attention.ts";
+import { attentionPartialsShape, decodeAttention } from "../src/kernels/attention_decode.ts";
 import { KV_FORMATS, type KvFormat, kvTensorShape } from "../src/kernels/kv_formats.ts";
 import { ropeKv } from "../src/kernels/rope_kv.ts";
 import { type Ceilings, measure, measureCeilings, type Times } from "./ceilings.ts";
@@ -90,15 +91,17 @@ export class Layer {
     return 4 * this.#heads.nHeads * this.#heads.headDim * pairs;
   }
 
-  /** A recording of attention `times` times, added to another where there is one. */
+  /** A recording of attention `times` times, with the rotation for one token, added to another where there is one. */
   attention(times: number = 1, recorder: Recorder = this.#gpu.record()): Recorder {
-    const { q, k, v, state, partials, out } = this.#tensors;
+    const { q, k, v, qkv, table, state, partials, out } = this.#tensors;
     const capacity = this.#position + this.#nTokens;
+    const seen = {
+      ...{ k, v, state, out, ...this.#heads, capacity, maxKvLength: capacity },
+      ...{ scale: this.#heads.headDim ** -0.5, cacheFormat: this.#format },
+    };
     for (let i = 0; i < times; i++) {
-      attention(recorder, {
-        ...{ q, k, v, state, partials, out, ...this.#heads, nTokens: this.#nTokens, capacity },
-        ...{ maxKvLength: capacity, scale: this.#heads.headDim ** -0.5, cacheFormat: this.#format },
-      });
+      if (this.#nTokens === 1) decodeAttention(recorder, { qkv, table, partials, ...seen });
+      else attention(recorder, { q, nTokens: this.#nTokens, ...seen });
     }
     return recorder;
   }

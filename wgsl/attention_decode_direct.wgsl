@@ -1,4 +1,5 @@
-// Attention of one token, split over its keys (Flash-Decoding; Dao et al., 2023), for software adapters.
+// Attention of one token, split over its keys (Flash-Decoding; Dao et al., 2023), for software adapters. Rotates the
+// token's query and key, and writes its key and value into the cache.
 //
 //   partial_max = max_p s_p,  partial_sum = sum_p 2^(s_p - partial_max),  partial_out = sum_p 2^(s_p - partial_max) v_p
 //   with s_p = log2(e) * scale * q . k_p   over the keys p of one split
@@ -7,25 +8,35 @@
 // 8 lanes: for the scores a lane is a key, for the output it is a quad of the head. What all lanes need is broadcast
 // from the lane that loaded it, because such an adapter makes 8 loads of a load from one address.
 //
+// Every workgroup rotates its own queries: a hundredth of its work. Those whose split has the token's own key make its
+// row, attend to it as it is stored, and leave writing it to the first of them; so no row is read while it is written.
+//
 // Grid: x = KV heads times GROUP_SIZE / HEADS, y = splits of SPLIT keys, from the one that holds the window's first key.
 // The host sizes y by a bound of the length; the real length is read from state, and splits past it end at once.
 // Where keys of the window may lie past the ring's end, capacity is a multiple of 8, so that a tile is one run of rows.
-// Prelude: SPLIT, HEADS, GROUP_SIZE (n_heads / n_kv_heads), N_HEADS, HEAD_DIM4 (head_dim / 4), PARTS
-// (ceil(HEAD_DIM4 / 8)), SCALE_PAIRS (ceil(head_dim / 64)).
-// Joined after a kv_read_* file of formats/, which binds k and v, and shared/online_softmax.wgsl.
+// Prelude: SPLIT, HEADS, GROUP_SIZE (n_heads / n_kv_heads), N_HEADS, HEAD_DIM4 (head_dim / 4), ROTARY_DIM4
+// (rotary_dim / 4), PARTS (ceil(HEAD_DIM4 / 8)), SCALE_PAIRS (ceil(head_dim / 64)), HAS_HADAMARD, STAGES (log2 of a
+// Hadamard block's quads, at most 3 between lanes and the rest between parts), LANE_STAGES.
+// Joined after exchange_subgroup, hadamard, rope and online_softmax of shared/, and kv_read_*, kv_write_* and
+// kv_elements or kv_groups of formats/.
 
 struct Params {
   n_splits: u32,  // for the host: the real number follows from state
   capacity: u32,  // rows of the cache, a ring: position p is in row p mod capacity
   scale: f32,  // of the scores, times log2(e)
   window: u32,  // keys that a token sees, its own included
-  q_row: u32,  // row of the token in q
+  row: u32,  // of the token in qkv
 }
 
-@group(0) @binding(0) var<storage, read> q: array<vec4f>;  // (q_row + 1, N_HEADS, head_dim)
-@group(0) @binding(3) var<storage, read> state: array<u32>;  // (8): [0] position of the token
-@group(0) @binding(4) var<storage, read_write> partials: array<vec4f>;  // (n_splits, N_HEADS, head_dim + 4): out, max, sum
-@group(0) @binding(5) var<uniform> params: Params;
+@group(0) @binding(0) var<storage, read> qkv: array<vec2f>;  // (row + 1, N_HEADS + 2 N_KV_HEADS, head_dim)
+@group(0) @binding(1) var<storage, read_write> k: array<KvWord>;  // (N_KV_HEADS, capacity, head_dim)
+@group(0) @binding(2) var<storage, read_write> v: array<KvWord>;  // (N_KV_HEADS, capacity, head_dim)
+@group(0) @binding(3) var<storage, read> table: array<vec4f>;  // (n_positions, rotary_dim / 2, 2)
+@group(0) @binding(4) var<storage, read> state: array<u32>;  // (8): [0] position of the token
+@group(0) @binding(5) var<storage, read_write> partials: array<vec4f>;  // (n_splits, N_HEADS, head_dim + 4): out, max, sum
+@group(0) @binding(6) var<uniform> params: Params;
+
+const N_KV_HEADS = N_HEADS / GROUP_SIZE;
 
 fn max_of_lanes(value: f32) -> f32 {
   let a = max(subgroupBroadcast(value, 0u), subgroupBroadcast(value, 1u));
@@ -35,26 +46,123 @@ fn max_of_lanes(value: f32) -> f32 {
   return max(max(a, b), max(c, d));
 }
 
+fn sum_of_lanes(value: f32) -> f32 {
+  var sum = 0.0;
+  for (var i = 0; i < 8; i++) { // @unroll
+    sum += subgroupBroadcast(value, i);
+  }
+  return sum;
+}
+
+// What is stored in place of a row, of which part j is in lane l quad l + 8 j.
+fn stored_row(x: array<vec4f, PARTS>, lane: u32) -> array<vec4f, PARTS> {
+  if (!HAS_HADAMARD) {
+    return x;
+  }
+  var y = x;
+  for (var j = 0; j < PARTS; j++) { // @unroll
+    y[j] = hadamard_in_quad(y[j]);
+    for (var s = 0; s < LANE_STAGES; s++) { // @unroll
+      y[j] = hadamard_stage(y[j], lane, s);
+    }
+  }
+  for (var s = 3; s < STAGES; s++) { // @unroll
+    let before = y;
+    for (var j = 0; j < PARTS; j++) { // @unroll
+      y[j] = before[j ^ (1u << (s - 3u))] + select(before[j], -before[j], (j & (1u << (s - 3u))) != 0u);
+    }
+  }
+  for (var j = 0; j < PARTS; j++) { // @unroll
+    y[j] /= hadamard_norm();
+  }
+  return y;
+}
+
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let kv_len = state[0] + 1u;
-  let oldest = max(kv_len, params.window) - params.window;
+  let position = state[0];
+  let oldest = max(position + 1u, params.window) - params.window;
   let begin = (oldest / SPLIT + group.y) * SPLIT;
-  if (begin >= kv_len) {
+  if (begin > position) {
     return;
   }
-  let end = min(begin + SPLIT, kv_len);
+  let has_own_key = position - begin < SPLIT;
+  let end = min(begin + SPLIT, position);  // of the keys that are in the cache
   let first_head = group.x * HEADS;
-  let kv_row = first_head / GROUP_SIZE * params.capacity;
+  let kv_head = first_head / GROUP_SIZE;
+  let kv_row = kv_head * params.capacity;
+  let first_row = params.row * (N_HEADS + 2u * N_KV_HEADS);
 
+  // Rows of the queries, of the key and of the value.
+  var rows: array<array<vec4f, PARTS>, HEADS + 2u>;
+  for (var j = 0; j < PARTS; j++) { // @unroll
+    for (var i = 0; i < 2; i++) { // @unroll
+      let unit = 2u * min(lane + 8u * j, HEAD_DIM4 - 1u) + i;
+      let partner = partner_of(unit);
+      let turn = turn_of(unit, position);
+      for (var h = 0; h < HEADS; h++) { // @unroll
+        let first = (first_row + first_head + h) * 2u * HEAD_DIM4;
+        let pair = turned(qkv[first + unit], qkv[first + partner], turn);
+        rows[h][j][2u * i] = pair.x;
+        rows[h][j][2u * i + 1u] = pair.y;
+      }
+      if (has_own_key) {
+        let first = (first_row + N_HEADS + kv_head) * 2u * HEAD_DIM4;
+        let pair = turned(qkv[first + unit], qkv[first + partner], turn);
+        rows[HEADS][j][2u * i] = pair.x;
+        rows[HEADS][j][2u * i + 1u] = pair.y;
+        let value = qkv[first + N_KV_HEADS * 2u * HEAD_DIM4 + unit];
+        rows[HEADS + 1u][j][2u * i] = value.x;
+        rows[HEADS + 1u][j][2u * i + 1u] = value.y;
+      }
+    }
+  }
   var query: array<array<vec4f, PARTS>, HEADS>;
   var acc: array<array<vec4f, PARTS>, HEADS>;
   var row_max: array<f32, HEADS>;
   var row_sum: array<f32, HEADS>;  // of the keys that this lane had
   for (var h = 0; h < HEADS; h++) { // @unroll
     row_max[h] = LOWEST;
+    query[h] = stored_row(rows[h], lane);
     for (var j = 0; j < PARTS; j++) { // @unroll
-      query[h][j] = q[(params.q_row * N_HEADS + first_head + h) * HEAD_DIM4 + min(lane + 8u * j, HEAD_DIM4 - 1u)] * params.scale;
+      query[h][j] *= params.scale;
+    }
+  }
+  if (has_own_key) {
+    let slot = kv_row + position % params.capacity;
+    let writes = first_head % GROUP_SIZE == 0u;
+    for (var i = 0; i < 2; i++) { // @unroll
+      let is_key = i == 0u;
+      rows[HEADS + i] = stored_row(rows[HEADS + i], lane);
+      var bounds: array<f32, 2u * SCALE_PAIRS>;  // a scale that no group has is zero
+      for (var j = 0; j < PARTS; j++) { // @unroll
+        let d = lane + 8u * j;
+        let stored = stored_quad(rows[HEADS + i][j], d, lane, 0u, min(7u, HEAD_DIM4 - 1u - 8u * j));
+        if (writes && d < HEAD_DIM4 && d % QUADS_OF_WORD == 0u) {
+          let at = (slot * HEAD_DIM4 + d) / QUADS_OF_WORD;
+          if (is_key) {
+            k[at] = stored.word;
+          } else {
+            v[at] = stored.word;
+          }
+        }
+        bounds[j] = stored.bound;
+        rows[HEADS + i][j] = quad_of(stored.word, d, scale_of(stored.bound));
+      }
+      if (writes && lane == 0u) {
+        for (var pair = 0; pair < SCALE_PAIRS; pair++) { // @unroll
+          store_bounds(vec2f(bounds[2u * pair], bounds[2u * pair + 1u]), slot, pair, is_key);
+        }
+      }
+    }
+    for (var h = 0; h < HEADS; h++) { // @unroll
+      var score = 0.0;
+      for (var j = 0; j < PARTS; j++) { // @unroll
+        score += select(0.0, dot(query[h][j], rows[HEADS][j]), lane + 8u * j < HEAD_DIM4);
+      }
+      row_max[h] = sum_of_lanes(score);
+      row_sum[h] = select(0.0, 1.0, lane == 0u);
+      acc[h] = rows[HEADS + 1u];
     }
   }
 
@@ -115,10 +223,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         partials[row + lane + 8u * j] = acc[h][j];
       }
     }
-    var sum = 0.0;
-    for (var i = 0; i < 8; i++) { // @unroll
-      sum += subgroupBroadcast(row_sum[h], i);
-    }
+    let sum = sum_of_lanes(row_sum[h]);
     if (lane == 0u) {
       partials[row + HEAD_DIM4] = vec4f(row_max[h], sum, 0.0, 0.0);
     }

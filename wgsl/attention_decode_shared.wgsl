@@ -1,4 +1,5 @@
-// Attention of one token, split over its keys (Flash-Decoding; Dao et al., 2023), for GPUs.
+// Attention of one token, split over its keys (Flash-Decoding; Dao et al., 2023), for GPUs. Rotates the token's query
+// and key, and writes its key and value into the cache.
 //
 //   partial_max = max_p s_p,  partial_sum = sum_p 2^(s_p - partial_max),  partial_out = sum_p 2^(s_p - partial_max) v_p
 //   with s_p = log2(e) * scale * q . k_p   over the keys p of one split
@@ -7,26 +8,35 @@
 // keys at a time, so that neighbours read neighbouring quads. Output: an invocation owns one quad of the head and every
 // STRIPS-th key.
 //
+// Every workgroup rotates its own queries. Those whose split has the token's own key make its row, attend to it as it is
+// stored, and leave writing it to the first of them; so no row is read while it is written.
+//
 // Grid: x = KV heads times GROUP_SIZE / HEADS, y = splits of SPLIT keys, from the one that holds the window's first key.
 // The host sizes y by a bound of the length; the real length is read from state, and splits past it end at once.
 // Where keys of the window may lie past the ring's end, capacity is a multiple of 32 and at least STRIPS.
-// Prelude: SPLIT (a multiple of 32), HEADS (at most 4), GROUP_SIZE (n_heads / n_kv_heads), N_HEADS, HEAD_DIM4
-// (head_dim / 4), PARTS (ceil(HEAD_DIM4 / 8)), STRIPS (floor(256 / HEAD_DIM4), at most 64).
-// Joined after a kv_read_* file of formats/, which binds k and v, and shared/online_softmax.wgsl.
+// Prelude: SPLIT (a multiple of 32), HEADS (at most 4), GROUP_SIZE (n_heads / n_kv_heads), N_HEADS,
+// HEAD_DIM4 (head_dim / 4), ROTARY_DIM4 (rotary_dim / 4), PARTS (ceil(HEAD_DIM4 / 8)), STRIPS (floor(256 / HEAD_DIM4), at
+// most 64), HAS_HADAMARD, STAGES (log2 of a Hadamard block's quads), LANES ((HEADS + 2) * HEAD_DIM4, at most 256).
+// Joined after exchange_memory, hadamard, rope and online_softmax of shared/, and kv_read_*, kv_write_* and
+// kv_elements or kv_groups of formats/.
 
 struct Params {
   n_splits: u32,  // for the host: the real number follows from state
   capacity: u32,  // rows of the cache, a ring: position p is in row p mod capacity
   scale: f32,  // of the scores, times log2(e)
   window: u32,  // keys that a token sees, its own included
-  q_row: u32,  // row of the token in q
+  row: u32,  // of the token in qkv
 }
 
-@group(0) @binding(0) var<storage, read> q: array<vec4f>;  // (q_row + 1, N_HEADS, head_dim)
-@group(0) @binding(3) var<storage, read> state: array<u32>;  // (8): [0] position of the token
-@group(0) @binding(4) var<storage, read_write> partials: array<vec4f>;  // (n_splits, N_HEADS, head_dim + 4): out, max, sum
-@group(0) @binding(5) var<uniform> params: Params;
+@group(0) @binding(0) var<storage, read> qkv: array<vec2f>;  // (row + 1, N_HEADS + 2 N_KV_HEADS, head_dim)
+@group(0) @binding(1) var<storage, read_write> k: array<KvWord>;  // (N_KV_HEADS, capacity, head_dim)
+@group(0) @binding(2) var<storage, read_write> v: array<KvWord>;  // (N_KV_HEADS, capacity, head_dim)
+@group(0) @binding(3) var<storage, read> table: array<vec4f>;  // (n_positions, rotary_dim / 2, 2)
+@group(0) @binding(4) var<storage, read> state: array<u32>;  // (8): [0] position of the token
+@group(0) @binding(5) var<storage, read_write> partials: array<vec4f>;  // (n_splits, N_HEADS, head_dim + 4): out, max, sum
+@group(0) @binding(6) var<uniform> params: Params;
 
+const N_KV_HEADS = N_HEADS / GROUP_SIZE;
 const KEYS = 32u;  // at a time
 const PITCH = 33u;  // of 32 values that stand in a row: keeps rows in different banks
 
@@ -34,29 +44,82 @@ var<workgroup> dots: array<f32, HEADS * 8u * PITCH>;  // (HEADS, 8, KEYS): parts
 var<workgroup> weights: array<f32, HEADS * SPLIT>;  // (HEADS, SPLIT): scores, then weights
 var<workgroup> summary: array<f32, HEADS * KEYS>;  // (HEADS, KEYS): maxima or sums of every 32nd key
 var<workgroup> head_max: array<f32, HEADS>;
-var<workgroup> strips: array<vec4f, 256>;  // (STRIPS, head_dim): output of one head
+// In turn: rows of the queries, the own key and the own value (HEADS + 2, head_dim); output of one head (STRIPS, head_dim).
+var<workgroup> strips: array<vec4f, 256>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let kv_len = state[0] + 1u;
-  let oldest = max(kv_len, params.window) - params.window;
+  let position = state[0];
+  let oldest = max(position + 1u, params.window) - params.window;
   let begin = (oldest / SPLIT + group.y) * SPLIT;
-  if (begin >= kv_len) {
+  if (begin > position) {
     return;
   }
-  let count = min(SPLIT, kv_len - begin);
+  let has_own_key = position - begin < SPLIT;
+  let count = min(SPLIT, position - begin);  // of the keys that are in the cache
   let first_head = group.x * HEADS;
+  let kv_head = first_head / GROUP_SIZE;
   let unseen = max(oldest, begin) - begin;  // keys before the window
-  let kv_row = first_head / GROUP_SIZE * params.capacity;
+  let kv_row = kv_head * params.capacity;
   let first_slot = begin % params.capacity;
   let part = lane % 8u;
   let slot = lane / 8u;
+  let d = lane % HEAD_DIM4;
+  let strip = lane / HEAD_DIM4;
+
+  // A lane makes one quad of the rows: of the queries, and, where they are wanted, of the key and the value.
+  let is_key = strip == HEADS;
+  let n_rows = select(HEADS, HEADS + 2u, has_own_key);
+  var x: vec4f;
+  if (strip < n_rows) {
+    let head = select(N_HEADS + kv_head + select(0u, N_KV_HEADS, strip > HEADS), first_head + strip, strip < HEADS);
+    let first = (params.row * (N_HEADS + 2u * N_KV_HEADS) + head) * 2u * HEAD_DIM4;
+    for (var i = 0; i < 2; i++) { // @unroll
+      let unit = 2u * d + i;
+      var pair = qkv[first + unit];
+      if (strip <= HEADS) {
+        pair = turned(pair, qkv[first + partner_of(unit)], turn_of(unit, position));
+      }
+      x[2u * i] = pair.x;
+      x[2u * i + 1u] = pair.y;
+    }
+  }
+  if (HAS_HADAMARD) {
+    x = hadamard(x, lane);
+  }
+  if (has_own_key) {
+    let first = lane - d + d / 8u * 8u;
+    let stored = stored_quad(x, d, lane, first, min(first + 7u, lane - d + HEAD_DIM4 - 1u));
+    let bound = vec4f(stored.bound);
+    offer(bound, lane, STAGES + 3u);
+    if (strip == HEADS || strip == HEADS + 1u) {
+      x = quad_of(stored.word, d, scale_of(stored.bound));
+      if (first_head % GROUP_SIZE == 0u) {
+        let own_row = kv_row + position % params.capacity;
+        if (d % QUADS_OF_WORD == 0u) {
+          let at = (own_row * HEAD_DIM4 + d) / QUADS_OF_WORD;
+          if (is_key) {
+            k[at] = stored.word;
+          } else {
+            v[at] = stored.word;
+          }
+        }
+        if (d % 16u == 0u) {
+          // A scale that no group has is zero.
+          let next = select(offered_by(lane + 8u, STAGES + 3u, bound).x, 0.0, d + 8u >= HEAD_DIM4);
+          store_bounds(vec2f(stored.bound, next), own_row, d / 16u, is_key);
+        }
+      }
+    }
+  }
+  strips[lane] = x;
+  workgroupBarrier();
 
   var query: array<array<vec4f, PARTS>, HEADS>;
   for (var h = 0; h < HEADS; h++) { // @unroll
     for (var j = 0; j < PARTS; j++) { // @unroll
       if (part + 8u * j < HEAD_DIM4) {
-        query[h][j] = q[(params.q_row * N_HEADS + first_head + h) * HEAD_DIM4 + part + 8u * j] * params.scale;
+        query[h][j] = strips[h * HEAD_DIM4 + part + 8u * j] * params.scale;
       }
     }
   }
@@ -100,6 +163,28 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     workgroupBarrier();
   }
 
+  if (has_own_key) {
+    if (slot == 0u) {
+      for (var h = 0; h < HEADS; h++) { // @unroll
+        var sum = 0.0;
+        for (var j = 0; j < PARTS; j++) { // @unroll
+          sum += dot(query[h][j], strips[HEADS * HEAD_DIM4 + min(part + 8u * j, HEAD_DIM4 - 1u)]);
+        }
+        dots[(h * 8u + part) * PITCH] = sum;
+      }
+    }
+    workgroupBarrier();
+    if (owner && own_key == 0u) {
+      var score = 0.0;
+      for (var i = 0; i < 8; i++) { // @unroll
+        score += dots[(own_head * 8u + i) * PITCH];
+      }
+      weights[own_head * SPLIT + count] = score;
+      highest = max(highest, score);
+    }
+    workgroupBarrier();
+  }
+
   if (owner) {
     summary[lane] = highest;
   }
@@ -122,8 +207,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   }
   workgroupBarrier();
 
-  let d = lane % HEAD_DIM4;
-  let strip = lane / HEAD_DIM4;
   var acc: array<vec4f, HEADS>;
   if (strip < STRIPS) {
     let first = unseen / STRIPS * STRIPS + strip;
@@ -136,7 +219,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         acc[h] += weights[h * SPLIT + i] * value;
       }
     }
+    if (has_own_key && strip == 0u) {
+      for (var h = 0; h < HEADS; h++) { // @unroll
+        acc[h] += weights[h * SPLIT + count] * strips[(HEADS + 1u) * HEAD_DIM4 + d];
+      }
+    }
   }
+  workgroupBarrier();
   for (var h = 0; h < HEADS; h++) { // @unroll
     let row = (group.y * N_HEADS + first_head + h) * (HEAD_DIM4 + 1u);
     strips[lane] = acc[h];

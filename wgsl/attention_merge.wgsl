@@ -2,11 +2,14 @@
 //
 //   out[h] = sum_s 2^(max_s - max) partial_out_s / sum_s 2^(max_s - max) partial_sum_s,   max = max_s max_s
 //
+// and, where values are stored transformed by shared/hadamard.wgsl, takes that back.
+//
 // Grid: one workgroup of WORKGROUP invocations a query head. An invocation owns one quad of the head and every STRIPS-th
 // split; then the strips are put together in the same way. Only splits that hold keys of the window are there, and those
 // past the length that state tells are not read, so that the result does not depend on how many the host made room for.
-// Prelude: WORKGROUP (at least STRIPS * HEAD_DIM4), STRIPS, SPLIT (keys of a split), N_HEADS, HEAD_DIM4 (head_dim / 4).
-// Joined after shared/online_softmax.wgsl.
+// Prelude: WORKGROUP (at least STRIPS * HEAD_DIM4), STRIPS, SPLIT (keys of a split), N_HEADS, HEAD_DIM4 (head_dim / 4),
+// HAS_HADAMARD, STAGES (log2 of a Hadamard block's quads), LANES (HEAD_DIM4).
+// Joined after online_softmax, exchange_memory and hadamard of shared/.
 
 struct Params {
   n_splits: u32,  // for the host: the real number follows from state
@@ -48,6 +51,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   strip_max[lane] = highest;
   strip_sum[lane] = sum;
   workgroupBarrier();
+  var merged: vec4f;
   if (lane < HEAD_DIM4) {
     for (var s = 1u; s < STRIPS; s++) {
       highest = max(highest, strip_max[s * HEAD_DIM4 + lane]);
@@ -60,6 +64,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       acc += weight * strip_out[s * HEAD_DIM4 + lane];
       sum += weight * strip_sum[s * HEAD_DIM4 + lane];
     }
-    out[(params.out_row * N_HEADS + group.x) * HEAD_DIM4 + lane] = acc / sum;
+    merged = acc / sum;
+  }
+  if (HAS_HADAMARD) {
+    merged = hadamard(merged, lane);
+  }
+  if (lane < HEAD_DIM4) {
+    out[(params.out_row * N_HEADS + group.x) * HEAD_DIM4 + lane] = merged;
   }
 }

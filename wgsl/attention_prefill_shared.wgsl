@@ -14,7 +14,7 @@
 // Grid: x = blocks of 64 rows, those with most keys first; y = KV heads. Long chunks take several dispatches, each of
 // some blocks.
 // Prelude: GROUP_SIZE (n_heads / n_kv_heads), N_HEADS, HEAD_DIM4 (head_dim / 4), PARTS (ceil(HEAD_DIM4 / 16)).
-// Joined after a kv_read_* file of formats/, which binds k and v, and shared/online_softmax.wgsl.
+// Joined after a kv_read_* file of formats/ and shared/online_softmax.wgsl.
 
 struct Params {
   n_tokens: u32,
@@ -28,6 +28,8 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> q: array<vec4f>;  // (token_begin + n_tokens, N_HEADS, head_dim)
+@group(0) @binding(1) var<storage, read> k: array<KvWord>;  // (n_kv_heads, capacity, head_dim)
+@group(0) @binding(2) var<storage, read> v: array<KvWord>;  // (n_kv_heads, capacity, head_dim)
 @group(0) @binding(3) var<storage, read> state: array<u32>;  // (8): [0] position of token 0
 @group(0) @binding(4) var<storage, read_write> out: array<vec4f>;  // (token_begin + n_tokens, N_HEADS, head_dim)
 @group(0) @binding(5) var<uniform> params: Params;

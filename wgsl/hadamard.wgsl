@@ -4,8 +4,8 @@
 //   y_i = sum_j (-1)^popcount(i & j) x_j / sqrt(block)
 //
 // Grid: x = rows of a token, y = tokens; a workgroup of HEAD_DIM4 invocations a row.
-// Prelude: STAGES (log2(block / 4)), HEAD_DIM4 (head_dim / 4).
-// Joined after shared/hadamard.wgsl.
+// Prelude: STAGES (log2(block / 4)), HEAD_DIM4 (head_dim / 4), LANES (HEAD_DIM4).
+// Joined after shared/exchange_memory.wgsl and shared/hadamard.wgsl.
 
 @group(0) @binding(0) var<storage, read_write> x: array<vec4f>;  // (token_begin + n_tokens, n_heads, head_dim)
 @group(0) @binding(1) var<uniform> params: Params;

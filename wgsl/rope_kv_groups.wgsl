@@ -1,15 +1,16 @@
 // Rotary position embedding of queries and keys (Su et al., 2021), fused with the split of the QKV projection and the
 // write into a KV cache whose rows are codes in groups of 32 elements, each with a scale.
 //
-//   (x_j, x_{j + R/2}) -> (x_j cos - x_{j + R/2} sin, x_{j + R/2} cos + x_j sin)   for j < R/2, R = rotary_dim
 //   code = x / step, rounded,   step from the group's element of largest magnitude (formats/kv_write_*)
 //
-// with the table's row of the token's position. Elements from R on, and all values, are not rotated. Steps are taken
-// from what is stored of the scale, so that rounding the scale costs nothing.
+// of rows that are rotated by shared/rope.wgsl, with the table's row of the token's position, unless they are values,
+// and then by shared/hadamard.wgsl, in formats that store them so.
 //
 // Grid: x = rows of a token (queries, keys, values), y = tokens; a workgroup of HEAD_DIM4 invocations a row, a quad each.
-// Prelude: N_HEADS, N_KV_HEADS, HEAD_DIM4 (head_dim / 4, a multiple of 4), ROTARY_DIM4 (rotary_dim / 4).
-// Joined after kv_write_q8, or shared/hadamard.wgsl and kv_write_q4, of formats/.
+// Prelude: N_HEADS, N_KV_HEADS, HEAD_DIM4 (head_dim / 4, a multiple of 4), ROTARY_DIM4 (rotary_dim / 4), HAS_HADAMARD,
+// STAGES (log2 of a Hadamard block's quads), LANES (HEAD_DIM4).
+// Joined after shared/exchange_memory.wgsl, shared/hadamard.wgsl, shared/rope.wgsl, and kv_write_q8 or kv_write_q4 and
+// kv_groups of formats/.
 
 struct Params {
   n_tokens: u32,  // for the host
@@ -25,39 +26,6 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> v: array<u32>;  // codes (N_KV_HEADS, capacity, head_dim), then scales
 @group(0) @binding(6) var<uniform> params: Params;
 
-var<workgroup> extremes: array<f32, HEAD_DIM4>;  // of each quad: the element of largest magnitude
-var<workgroup> errors: array<vec4f, HEAD_DIM4>;  // of each quad: its squared error with each m that is tried
-var<workgroup> bounds: array<f32, HEAD_DIM4>;  // of each quad: its group's m
-var<workgroup> codes: array<u32, HEAD_DIM4>;  // of each quad
-
-fn further(a: f32, b: f32) -> f32 {
-  return select(a, b, abs(b) > abs(a));
-}
-
-// The step that a stored m stands for.
-fn stored_step(bound: f32) -> f32 {
-  return step_of(unpack2x16float(pack2x16float(vec2f(bound, 0.0))).x);
-}
-
-// Elements in steps: zero where the step is.
-fn in_steps(x: vec4f, step: f32) -> vec4f {
-  return nearest(x * select(1.0 / step, 0.0, step == 0.0));
-}
-
-// Elements 2 unit and 2 unit + 1 of a row, rotated if they are of a query or a key.
-fn pair_of(row: u32, unit: u32, position: u32, rotates: bool) -> vec2f {
-  let own = qkv[row + unit];
-  if (!rotates || unit >= 2u * ROTARY_DIM4) {
-    return own;
-  }
-  if (unit < ROTARY_DIM4) {
-    let turn = table[position * ROTARY_DIM4 + unit];
-    return own * turn.xz - qkv[row + unit + ROTARY_DIM4] * turn.yw;
-  }
-  let turn = table[position * ROTARY_DIM4 + unit - ROTARY_DIM4];
-  return own * turn.xz + qkv[row + unit - ROTARY_DIM4] * turn.yw;
-}
-
 @compute @workgroup_size(HEAD_DIM4)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let head = group.x;
@@ -65,71 +33,40 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let position = state[0] + token;
   let row = ((params.token_begin + token) * (N_HEADS + 2u * N_KV_HEADS) + head) * 2u * HEAD_DIM4;
   let rotates = head < N_HEADS + N_KV_HEADS;
-  let turned = vec4f(pair_of(row, 2u * lane, position, rotates), pair_of(row, 2u * lane + 1u, position, rotates));
-  let x = stored_row(turned, lane);
+  var x: vec4f;
+  for (var i = 0; i < 2; i++) { // @unroll
+    let unit = 2u * lane + i;
+    var pair = qkv[row + unit];
+    if (rotates) {
+      pair = turned(pair, qkv[row + partner_of(unit)], turn_of(unit, position));
+    }
+    x[2u * i] = pair.x;
+    x[2u * i + 1u] = pair.y;
+  }
+  if (HAS_HADAMARD) {
+    x = hadamard(x, lane);
+  }
   if (head < N_HEADS) {
     q[((params.token_begin + token) * N_HEADS + head) * HEAD_DIM4 + lane] = x;
     return;
   }
 
-  extremes[lane] = further(further(x.x, x.y), further(x.z, x.w));
-  workgroupBarrier();
-  var extreme = 0.0;
-  for (var i = 0; i < 8; i++) { // @unroll
-    // The last group may be half a one: its last quad stands in.
-    extreme = further(extreme, extremes[min(lane / 8u * 8u + i, HEAD_DIM4 - 1u)]);
-  }
-  let tried = clamp(bounds_of(extreme), vec4f(-65504.0), vec4f(65504.0));
-  var bound = tried.x;
-  if (SEARCHES) {
-    var own: vec4f;
-    for (var i = 0; i < 4; i++) { // @unroll
-      let off = x - in_steps(x, stored_step(tried[i])) * stored_step(tried[i]);
-      own[i] = dot(off, off);
-    }
-    errors[lane] = own;
-    workgroupBarrier();
-    var sum = vec4f(0.0);
-    for (var i = 0; i < 8; i++) { // @unroll
-      if (lane / 8u * 8u + i < HEAD_DIM4) {
-        sum += errors[lane / 8u * 8u + i];
-      }
-    }
-    var least = sum.x;
-    for (var i = 1; i < 4; i++) { // @unroll
-      if (sum[i] < least) {
-        least = sum[i];
-        bound = tried[i];
-      }
-    }
-  }
-  bounds[lane] = bound;
-  codes[lane] = codes_of(in_steps(x, stored_step(bound)), lane);
-  workgroupBarrier();
-
+  let first = lane / 8u * 8u;
+  let stored = stored_quad(x, lane, lane, first, min(first + 7u, HEAD_DIM4 - 1u));
   let slot = (head - N_HEADS) % N_KV_HEADS * params.capacity + position % params.capacity;
   if (lane % QUADS_OF_WORD == 0u) {
-    var word = codes[lane];
-    if (QUADS_OF_WORD == 2u) {
-      word |= codes[lane + 1u];
-    }
     let at = (slot * HEAD_DIM4 + lane) / QUADS_OF_WORD;
     if (rotates) {
-      k[at] = word;
+      k[at] = stored.word;
     } else {
-      v[at] = word;
+      v[at] = stored.word;
     }
   }
+  let bound = vec4f(stored.bound);
+  offer(bound, lane, STAGES + 3u);
   if (lane % 16u == 0u) {
     // A scale that no group has is zero.
-    let next = select(bounds[min(lane + 8u, HEAD_DIM4 - 1u)], 0.0, lane + 8u >= HEAD_DIM4);
-    let word = pack2x16float(vec2f(bounds[lane], next));
-    let first_scale = N_KV_HEADS * params.capacity * (HEAD_DIM4 / QUADS_OF_WORD);
-    let at = first_scale + slot * ((HEAD_DIM4 + 15u) / 16u) + lane / 16u;
-    if (rotates) {
-      k[at] = word;
-    } else {
-      v[at] = word;
-    }
+    let next = select(offered_by(lane + 8u, STAGES + 3u, bound).x, 0.0, lane + 8u >= HEAD_DIM4);
+    store_bounds(vec2f(stored.bound, next), slot, lane / 16u, rotates);
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Causal attention over the KV cache: FlashAttention-2 for a chunk of tokens, split-KV for a single one.
+ * Causal attention of a chunk of tokens over the KV cache (FlashAttention-2).
  *
  * @module
  */
@@ -20,20 +20,15 @@ type PrefillParams =
   | "kv_len"
   | "window"
   | "token_begin";
-type DecodeParams = "n_splits" | "capacity" | "scale" | "window" | "q_row";
-type ShapeNames = "GROUP_SIZE" | "N_HEADS" | "HEAD_DIM4";
+/** Constants of an attention's heads. */
+export type ShapeNames = "GROUP_SIZE" | "N_HEADS" | "HEAD_DIM4";
 
 const INPUTS = { q: "read", k: "read", v: "read", state: "read" } as const;
-const SHAPE_NAMES = ["GROUP_SIZE", "N_HEADS", "HEAD_DIM4"] as const;
-
-/**
- * Keys of one split of decode, for each variant: constants, so that a split's result never depends on how many there
- * are. A GPU profits from larger ones, because what splits write is read again by the merge.
- */
-const SPLIT = { direct: 128, shared: 256 } as const;
+/** Names of an attention's heads in the prelude. */
+export const SHAPE_NAMES: readonly ShapeNames[] = ["GROUP_SIZE", "N_HEADS", "HEAD_DIM4"];
 
 /** Stands for no window: more keys than a cache holds, with room for sums. */
-const NO_WINDOW = 2 ** 30;
+export const NO_WINDOW = 2 ** 30;
 
 /** Rows that the capacity of a ring is a multiple of: the largest tile of keys, so that no tile crosses the ring's end. */
 export const RING_TILE = 64;
@@ -47,11 +42,9 @@ const SHARED_ROWS = 64;
  */
 const DISPATCH_COST = { direct: 5e8, shared: 2e11 } as const;
 
-type Variant = keyof typeof SPLIT;
+/** For software adapters with subgroups, or for GPUs. */
+export type Variant = "direct" | "shared";
 type PrefillKernel = Kernel<Inputs | "out", PrefillParams, ShapeNames | "ROWS" | "PARTS" | "SCALE_PAIRS">;
-type DecodeNames = ShapeNames | "SPLIT" | "HEADS" | "PARTS" | "STRIPS" | "SCALE_PAIRS";
-type DecodeKernel = Kernel<Inputs | "partials", DecodeParams, DecodeNames>;
-
 function prefillFamily(variant: Variant, text: string): Readonly<Record<KvFormat, PrefillKernel>> {
   const direct = variant === "direct";
   return kvFamily((format, source) =>
@@ -73,49 +66,14 @@ function prefillFamily(variant: Variant, text: string): Readonly<Record<KvFormat
 }
 
 /** Multiply-adds for one query and one key: a product of headDim for the score and another for the output. */
-function pairCost(headDim4: number): number {
+export function pairCost(headDim4: number): number {
   return 8 * headDim4;
-}
-
-function decodeFamily(variant: Variant, text: string): Readonly<Record<KvFormat, DecodeKernel>> {
-  const direct = variant === "direct";
-  return kvFamily((format, source) =>
-    defineKernel({
-      name: `attention_decode_${variant}.${format}`,
-      source: [source, wgsl.shared_online_softmax, text],
-      constants: [...SHAPE_NAMES, "SPLIT", "HEADS", "PARTS", direct ? "SCALE_PAIRS" : "STRIPS"],
-      bindings: { ...INPUTS, partials: "read_write" },
-      params: { n_splits: "u32", capacity: "u32", scale: "f32", window: "u32", q_row: "u32" },
-      subgroups: direct,
-      workgroups: ({ n_splits }, { HEADS, N_HEADS }) => [N_HEADS / HEADS, n_splits],
-      cost: ({ n_splits }, { SPLIT, N_HEADS, HEAD_DIM4 }) => n_splits * SPLIT * N_HEADS * pairCost(HEAD_DIM4),
-    })
-  );
 }
 
 const prefill = {
   direct: prefillFamily("direct", wgsl.attention_prefill_direct),
   shared: prefillFamily("shared", wgsl.attention_prefill_shared),
 };
-const decode = {
-  direct: decodeFamily("direct", wgsl.attention_decode_direct),
-  shared: decodeFamily("shared", wgsl.attention_decode_shared),
-};
-
-const merge: Kernel<
-  "partials" | "state" | "out",
-  "n_splits" | "window" | "out_row",
-  "WORKGROUP" | "STRIPS" | "SPLIT" | "N_HEADS" | "HEAD_DIM4"
-> = defineKernel({
-  name: "attention_merge",
-  source: [wgsl.shared_online_softmax, wgsl.attention_merge],
-  constants: ["WORKGROUP", "STRIPS", "SPLIT", "N_HEADS", "HEAD_DIM4"],
-  bindings: { partials: "read", state: "read", out: "read_write" },
-  params: { n_splits: "u32", window: "u32", out_row: "u32" },
-  workgroups: (_, { N_HEADS }) => [N_HEADS],
-  cost: ({ n_splits }, { N_HEADS, HEAD_DIM4 }) => 8 * n_splits * N_HEADS * HEAD_DIM4,
-});
-
 /** The heads of a model's attention. */
 export interface AttentionHeads {
   /** Query heads, a multiple of `nKvHeads`. */
@@ -136,8 +94,6 @@ export interface Attention extends AttentionHeads {
   readonly v: Tensor;
   /** Sequence state: (8) u32; `state[0]` is the position of the first token. */
   readonly state: Tensor;
-  /** Scratch of at least `attentionPartialsShape(heads, maxKvLength)` f32. */
-  readonly partials: Tensor;
   /** Output: (at least firstRow + nTokens, nHeads, headDim) f32. */
   readonly out: Tensor;
   /** Number of tokens in the chunk. */
@@ -159,30 +115,21 @@ export interface Attention extends AttentionHeads {
   readonly window?: number | undefined;
 }
 
-/** Shape of the scratch that decoding with up to `maxKvLength` tokens needs: (nSplits, nHeads, headDim + 4) f32. */
-export function attentionPartialsShape(
-  { nHeads, headDim }: AttentionHeads,
-  maxKvLength: number,
-): [nSplits: number, nHeads: number, width: number] {
-  return [Math.ceil(maxKvLength / SPLIT.direct), nHeads, headDim + 4];
+/** The variant for the recorder's adapter. */
+export function variantOf({ traits: { isSoftware, subgroups, subgroupSize } }: Recorder): Variant {
+  return isSoftware && subgroups && subgroupSize >= 8 ? "direct" : "shared";
 }
 
-/** Records attention of a chunk: row t sees keys up to state[0] + t, the last `window` of them. One token is split over its keys, more are not. */
-export function attention(recorder: Recorder, operands: Attention): void {
-  const { isSoftware, subgroups, subgroupSize } = recorder.traits;
-  const variant = isSoftware && subgroups && subgroupSize >= 8 ? "direct" : "shared";
-  if (operands.nTokens > 1) recordPrefill(recorder, variant, operands);
-  else recordDecode(recorder, variant, operands);
-  if (operands.cacheFormat === "q4") hadamard(recorder, { ...operands, x: operands.out });
-}
-
-function shapeOf({ nHeads, nKvHeads, headDim }: AttentionHeads): Record<ShapeNames, number> {
+/** Values of `SHAPE_NAMES`. */
+export function shapeConstants({ nHeads, nKvHeads, headDim }: AttentionHeads): Record<ShapeNames, number> {
   return { GROUP_SIZE: nHeads / nKvHeads, N_HEADS: nHeads, HEAD_DIM4: headDim / 4 };
 }
 
-function recordPrefill(recorder: Recorder, variant: Variant, operands: Attention): void {
+/** Records attention of a chunk: row t sees keys up to state[0] + t, the last `window` of them. */
+export function attention(recorder: Recorder, operands: Attention): void {
   const { q, k, v, state, out, nTokens, maxKvLength, capacity, cacheFormat, nHeads, nKvHeads, headDim } = operands;
   const { firstRow = 0 } = operands;
+  const variant = variantOf(recorder);
   const groupSize = nHeads / nKvHeads;
   // A second row halves the loads, and trebles the time that a software adapter takes to compile the kernel.
   const ROWS = headDim <= 128 ? 2 : 1;
@@ -199,35 +146,8 @@ function recordPrefill(recorder: Recorder, variant: Variant, operands: Attention
       prefill[variant][cacheFormat],
       { q, k, v, state, out },
       { ...params, kv_len: Math.min(maxKvLength - nTokens, window) + nSeen, window, token_begin: firstRow },
-      { ...shapeOf(operands), ROWS, PARTS: Math.ceil(headDim / 64), SCALE_PAIRS: scalePairs(headDim) },
+      { ...shapeConstants(operands), ROWS, PARTS: Math.ceil(headDim / 64), SCALE_PAIRS: scalePairs(headDim) },
     );
   }
-}
-
-function recordDecode(recorder: Recorder, variant: Variant, operands: Attention): void {
-  const { q, k, v, state, partials, out, maxKvLength, capacity, cacheFormat, nHeads, nKvHeads, headDim } = operands;
-  const { firstRow = 0 } = operands;
-  const window = operands.window ?? NO_WINDOW;
-  const nWindowSplits = Math.ceil((window - 1) / SPLIT[variant]) + 1;
-  const n_splits = Math.min(nWindowSplits, Math.ceil(maxKvLength / SPLIT[variant]));
-  const quads = headDim / 4;
-  const PARTS = Math.ceil(quads / 8);
-  const most = variant === "direct" ? Math.floor(32 / PARTS) : Math.min(4, Math.floor(16 / PARTS));
-  const STRIPS = variant === "direct" ? 1 : Math.min(RING_TILE, Math.floor(256 / quads));
-  const params = { n_splits, capacity, scale: operands.scale * Math.LOG2E, window, q_row: firstRow };
-  recorder.dispatch(decode[variant][cacheFormat], { q, k, v, state, partials }, params, {
-    ...shapeOf(operands),
-    ...{ SPLIT: SPLIT[variant], HEADS: headsAtOnce(nHeads / nKvHeads, most), PARTS, STRIPS },
-    SCALE_PAIRS: scalePairs(headDim),
-  });
-  recorder.dispatch(merge, { partials, state, out }, { n_splits, window, out_row: firstRow }, {
-    ...{ N_HEADS: nHeads, HEAD_DIM4: quads, SPLIT: SPLIT[variant], STRIPS },
-    WORKGROUP: variant === "direct" ? PARTS * 8 : 256,
-  });
-}
-
-/** Query heads that one workgroup of decode takes: all of a group, or the largest even part that is at most `most`. */
-function headsAtOnce(groupSize: number, most: number): number {
-  for (let heads = Math.min(most, groupSize); heads > 1; heads--) if (groupSize % heads === 0) return heads;
-  return 1;
+  if (cacheFormat === "q4") hadamard(recorder, { ...operands, x: out });
 }

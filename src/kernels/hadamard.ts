@@ -9,10 +9,10 @@ import type { Tensor } from "../gpu/tensor.ts";
 import * as wgsl from "../../wgsl/mod.ts";
 import { hadamardBlock } from "./kv_formats.ts";
 
-const kernel: Kernel<"x", "n_tokens" | "n_heads" | "token_begin", "STAGES" | "HEAD_DIM4"> = defineKernel({
+const kernel: Kernel<"x", "n_tokens" | "n_heads" | "token_begin", "STAGES" | "HEAD_DIM4" | "LANES"> = defineKernel({
   name: "hadamard",
-  source: [wgsl.shared_hadamard, wgsl.hadamard],
-  constants: ["STAGES", "HEAD_DIM4"],
+  source: [wgsl.shared_exchange_memory, wgsl.shared_hadamard, wgsl.hadamard],
+  constants: ["STAGES", "HEAD_DIM4", "LANES"],
   bindings: { x: "read_write" },
   params: { n_tokens: "u32", n_heads: "u32", token_begin: "u32" },
   workgroups: ({ n_tokens, n_heads }) => [n_heads, n_tokens],
@@ -43,5 +43,6 @@ export function hadamard(recorder: Recorder, { x, nTokens, firstRow = 0, nHeads,
   recorder.dispatch(kernel, { x }, { n_tokens: nTokens, n_heads: nHeads, token_begin: firstRow }, {
     STAGES: hadamardStages(headDim),
     HEAD_DIM4: headDim / 4,
+    LANES: headDim / 4,
   });
 }

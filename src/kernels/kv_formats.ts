@@ -29,6 +29,13 @@ const SOURCES: Readonly<Record<KvFormat, string>> = {
   q4: wgsl.formats_kv_read_q4,
 };
 
+const WRITERS: Readonly<Record<KvFormat, readonly string[]>> = {
+  f32: [wgsl.formats_kv_write_f32, wgsl.formats_kv_elements],
+  f16: [wgsl.formats_kv_write_f16, wgsl.formats_kv_elements],
+  q8: [wgsl.formats_kv_write_q8, wgsl.formats_kv_groups],
+  q4: [wgsl.formats_kv_write_q4, wgsl.formats_kv_groups],
+};
+
 /** Whether rows are stored as codes in groups, each with a scale. */
 export function isGrouped(format: KvFormat): boolean {
   return format === "q8" || format === "q4";
@@ -68,7 +75,12 @@ export function hadamardBlock(headDim: number): number {
   return headDim & -headDim;
 }
 
-/** One kernel for each storage format; `make` gets the WGSL that binds and reads the cache, to be joined in front. */
+/** The WGSL that kernels are joined with which store quads of a row and read the cache too. */
+export function kvStore(format: KvFormat): readonly string[] {
+  return WRITERS[format];
+}
+
+/** One kernel for each storage format; `make` gets the WGSL that reads the cache, to be joined in front. */
 export function kvFamily<K>(make: (format: KvFormat, source: string) => K): Readonly<Record<KvFormat, K>> {
   return Object.fromEntries(KV_FORMATS.map((format) => [format, make(format, SOURCES[format])])) as Record<KvFormat, K>;
 }

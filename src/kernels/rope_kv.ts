@@ -13,7 +13,8 @@ import type { KvFormat } from "./kv_formats.ts";
 type Bindings = "qkv" | "table" | "state" | "q" | "k" | "v";
 type Params = "n_tokens" | "capacity" | "token_begin";
 type Names = "N_HEADS" | "N_KV_HEADS" | "HEAD_DIM4" | "ROTARY_DIM4";
-type RopeKvKernel = Kernel<Bindings, Params, Names | "STAGES">;
+type GroupNames = "HAS_HADAMARD" | "STAGES" | "LANES";
+type RopeKvKernel = Kernel<Bindings, Params, Names | GroupNames>;
 
 const BINDINGS = {
   qkv: "read",
@@ -42,11 +43,14 @@ function elementwise(format: "f32" | "f16", source: string): RopeKvKernel {
 }
 
 /** For formats that store groups of elements with a scale. */
-function grouped(format: "q8" | "q4", source: readonly string[]): RopeKvKernel {
+function grouped(format: "q8" | "q4", source: string): RopeKvKernel {
   return defineKernel({
     name: `rope_kv_groups.${format}`,
-    source: [...source, wgsl.rope_kv_groups],
-    constants: [...NAMES, ...(format === "q4" ? ["STAGES" as const] : [])],
+    source: [
+      ...[wgsl.shared_exchange_memory, wgsl.shared_hadamard, wgsl.shared_rope],
+      ...[source, wgsl.formats_kv_groups, wgsl.rope_kv_groups],
+    ],
+    constants: [...NAMES, "HAS_HADAMARD", "STAGES", "LANES"],
     bindings: BINDINGS,
     params: { n_tokens: "u32", capacity: "u32", token_begin: "u32" },
     workgroups: ({ n_tokens }, { N_HEADS, N_KV_HEADS }) => [N_HEADS + 2 * N_KV_HEADS, n_tokens],
@@ -57,8 +61,8 @@ function grouped(format: "q8" | "q4", source: readonly string[]): RopeKvKernel {
 const kernels: Readonly<Record<KvFormat, RopeKvKernel>> = {
   f32: elementwise("f32", wgsl.formats_kv_write_f32),
   f16: elementwise("f16", wgsl.formats_kv_write_f16),
-  q8: grouped("q8", [wgsl.formats_kv_write_q8]),
-  q4: grouped("q4", [wgsl.shared_hadamard, wgsl.formats_kv_write_q4]),
+  q8: grouped("q8", wgsl.formats_kv_write_q8),
+  q4: grouped("q4", wgsl.formats_kv_write_q4),
 };
 
 /** Operands of `ropeKv`. */
@@ -106,6 +110,8 @@ export function ropeKv(recorder: Recorder, operands: RopeKv): void {
     N_KV_HEADS: nKvHeads,
     HEAD_DIM4: headDim / 4,
     ROTARY_DIM4: rotaryDim / 4,
+    HAS_HADAMARD: cacheFormat === "q4",
     STAGES: hadamardStages(headDim),
+    LANES: headDim / 4,
   });
 }

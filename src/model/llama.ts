@@ -7,6 +7,7 @@
 import type { Recorder } from "../gpu/recorder.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { attention } from "../kernels/attention.ts";
+import { decodeAttention } from "../kernels/attention_decode.ts";
 import { embed } from "../kernels/embed.ts";
 import { headNorm } from "../kernels/head_norm.ts";
 import { matmul } from "../kernels/matmul.ts";
@@ -76,9 +77,15 @@ export class Llama {
       for (const { nTokens, firstRow, state, cache, maxKvLength, ropeTable } of placed) {
         const { k, v, capacity } = cache.layers[i]!;
         const rotaryDim = noRopeLayers.includes(i) ? 0 : 2 * ropeTable.shape[1]!;
-        const rows = { nTokens, firstRow, state, k, v, capacity, cacheFormat: cache.format, ...heads };
-        ropeKv(recorder, { qkv, table: ropeTable, rotaryDim, q, ...rows });
-        attention(recorder, { q, partials, out: attended, scale, maxKvLength, window, ...rows });
+        const cached = { state, k, v, capacity, cacheFormat: cache.format, ...heads };
+        const rotated = { qkv, table: ropeTable, rotaryDim, ...cached };
+        const seen = { out: attended, scale, maxKvLength, window, ...cached };
+        if (nTokens === 1) {
+          decodeAttention(recorder, { partials, row: firstRow, ...rotated, ...seen });
+          continue;
+        }
+        ropeKv(recorder, { nTokens, firstRow, q, ...rotated });
+        attention(recorder, { nTokens, firstRow, q, ...seen });
       }
       matmul(recorder, { x: attended, matrix: layer.oProj, bias: layer.oBias, out: hidden, nRows, add: true });
       const mlpInput = { x: hidden, gain: layer.postAttentionNorm, eps, normed, gateUp, nRows };

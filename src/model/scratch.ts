@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { attentionPartialsShape } from "../kernels/attention.ts";
+import { attentionPartialsShape } from "../kernels/attention_decode.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { byteLengthOf, type Dtype, type Tensor } from "../gpu/tensor.ts";
 import type { ModelConfig } from "./config.ts";

@@ -44,7 +44,7 @@ export function mutationsOf({ shape, config }: FarCopyModel): Mutation[] {
       name: `positions from ${half} on off by one`,
       kvCache: "q8",
       patches: [{
-        kernels: /^rope_kv/,
+        kernels: /^(rope_kv|attention_decode)/,
         search: /table\[position \*/g,
         replacement: `table[(position + select(0u, 1u, position >= ${half}u)) *`,
       }],

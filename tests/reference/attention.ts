@@ -7,7 +7,7 @@ export interface AttentionShape {
   capacity: number;
   position: number;
   /** Keys that a token sees, its own included. Default: all before it. */
-  window?: number;
+  window?: number | undefined;
 }
 
 /**
@@ -18,9 +18,9 @@ export interface AttentionShape {
  * @returns (nTokens, nHeads, headDim).
  */
 export function attention(
-  q: Float32Array,
-  k: Float32Array,
-  v: Float32Array,
+  q: ArrayLike<number>,
+  k: ArrayLike<number>,
+  v: ArrayLike<number>,
   { nTokens, nHeads, nKvHeads, headDim, capacity, position, window = Infinity }: AttentionShape,
   round: (value: number) => number = (value) => value,
 ): Float64Array {

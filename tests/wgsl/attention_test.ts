@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { attention, attentionPartialsShape } from "../../src/kernels/attention.ts";
+import { attention } from "../../src/kernels/attention.ts";
 import type { Recorder } from "../../src/gpu/recorder.ts";
 import { KV_FORMATS, type KvFormat, kvTensorShape } from "../../src/kernels/kv_formats.ts";
 import { attention as twin, type AttentionShape } from "../reference/attention.ts";
@@ -78,10 +78,9 @@ async function run(
   rows.set(q, firstRow * nHeads * headDim);
   using queries = upload("q", rows, [firstRow + nTokens, nHeads, headDim]);
   using state = gpu.tensorOf("state", "u32", [8], new Uint32Array([position, 0, 0, 0, 0, 0, 0, 0]));
-  using partials = gpu.createTensor("partials", "f32", attentionPartialsShape(shape, Math.min(maxKvLength, 1e5)));
   using out = gpu.createTensor("out", "f32", [firstRow + nTokens, nHeads, headDim]);
   attention(recorder, {
-    ...{ q: queries, k: keys, v: values, state, partials, out, nTokens, maxKvLength, capacity, cacheFormat },
+    ...{ q: queries, k: keys, v: values, state, out, nTokens, maxKvLength, capacity, cacheFormat },
     ...{ nHeads, nKvHeads, headDim, scale: headDim ** -0.5, window, firstRow },
   });
   await gpu.run(recorder);
@@ -92,15 +91,6 @@ type Shape = readonly [nTokens: number, nHeads: number, nKvHeads: number, headDi
 
 const shapes: readonly Shape[] = [
   [1, 9, 3, 64, 0],
-  [1, 9, 3, 64, 1024],
-  [1, 3, 1, 64, 5000],
-  [1, 1, 1, 16, 70000],
-  [1, 4, 4, 128, 300],
-  [1, 8, 1, 80, 127],
-  [1, 32, 4, 96, 128],
-  [1, 3, 3, 16, 700],
-  [1, 2, 1, 256, 150],
-  [1, 12, 4, 100, 33],
   [97, 9, 3, 64, 0],
   [97, 9, 3, 64, 131],
   [1025, 1, 1, 32, 0],
@@ -121,8 +111,6 @@ const fewShapes = shapes.filter(([nTokens, , , headDim, position]) =>
 /** Shapes with a window, and the rows of the ring that holds it: a ring that is gone round many times, once, or never. */
 const windows: readonly (readonly [...Shape, window: number, ring: number])[] = [
   [1, 9, 3, 64, 700, 300, 320],
-  [1, 3, 3, 16, 1000, 30, 64],
-  [1, 8, 1, 80, 5, 300, 320],
   [97, 9, 3, 64, 331, 40, 192],
   [130, 8, 2, 96, 0, 65, 256],
   [3, 4, 4, 128, 200, 1, 64],

@@ -4,24 +4,31 @@
 // 2 ceil(groups / 2)) f16.
 // Prelude: GROUP_SIZE (n_heads / n_kv_heads), N_HEADS, HEAD_DIM4 (head_dim / 4).
 
-@group(0) @binding(1) var<storage, read> k: array<u32>;
-@group(0) @binding(2) var<storage, read> v: array<u32>;
+alias KvWord = u32;
 
 // Index of a word of scales.
 fn scales_at(row: u32, pair: u32) -> u32 {
   return N_HEADS / GROUP_SIZE * params.capacity * (HEAD_DIM4 / 2u) + row * ((HEAD_DIM4 + 15u) / 16u) + pair;
 }
 
-fn quad_of(word: u32, d: u32, scale: f32) -> vec4f {
+fn quad_of(word: KvWord, d: u32, scale: f32) -> vec4f {
   return (vec4f(unpack4xU8((word >> (d % 2u * 4u)) & 0x0f0f0f0fu)) - vec4f(8.0)) * scale;
 }
 
+fn scales_of(word: u32) -> vec2f {
+  return unpack2x16float(word) * -0.125;
+}
+
+fn scale_of(bound: f32) -> f32 {
+  return scales_of(pack2x16float(vec2f(bound, 0.0))).x;
+}
+
 fn key_scales(row: u32, pair: u32) -> vec2f {
-  return unpack2x16float(k[scales_at(row, pair)]) * -0.125;
+  return scales_of(k[scales_at(row, pair)]);
 }
 
 fn value_scales(row: u32, pair: u32) -> vec2f {
-  return unpack2x16float(v[scales_at(row, pair)]) * -0.125;
+  return scales_of(v[scales_at(row, pair)]);
 }
 
 fn key_quad(first: u32, d: u32, scale: f32) -> vec4f {

@@ -19,11 +19,6 @@
 const QUADS_OF_WORD = 2u;
 const SEARCHES = true;
 
-// What is stored of a row in place of it: the rotated row.
-fn stored_row(x: vec4f, lane: u32) -> vec4f {
-  return hadamard(x, lane);
-}
-
 // What the m of a group may be, from its element of largest magnitude, which is 8, 7, 8.5 or 9 steps from zero then.
 fn bounds_of(extreme: f32) -> vec4f {
   return extreme * vec4f(1.0, 8.0 / 7.0, 16.0 / 17.0, 8.0 / 9.0);

@@ -5,11 +5,6 @@
 const QUADS_OF_WORD = 1u;
 const SEARCHES = false;
 
-// What is stored of a row in place of it: the row itself.
-fn stored_row(x: vec4f, lane: u32) -> vec4f {
-  return x;
-}
-
 // What the m of a group may be, from its element of largest magnitude; the first, unless SEARCHES.
 fn bounds_of(extreme: f32) -> vec4f {
   return vec4f(abs(extreme));
