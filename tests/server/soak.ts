@@ -11,7 +11,7 @@
 import { Pcg32 } from "../../src/eval/pcg32.ts";
 import { chatFolder } from "../chat/chat_folder.ts";
 import { startServed } from "./served_process.ts";
-import { type Client, CLIENTS, comparedPrompts, greedyStream, type Soak } from "./soak_clients.ts";
+import { type Client, CLIENTS, comparedPrompts, greedyStream, type Soak, type Span } from "./soak_clients.ts";
 
 /** Clients at work at a time, and their longest pause between two requests in milliseconds. */
 const CLIENTS_AT_ONCE = 12;
@@ -19,6 +19,10 @@ const LONGEST_PAUSE_MS = 1000;
 
 /** Generations at a time, requests that wait, and prefixes that are kept. */
 const LIMITS = { running: 6, queue: 6, prefixes: 4 };
+
+/** Milliseconds between two looks at the clock, and how late one may be. */
+const TICK_MS = 100;
+const LONGEST_TICK_MS = 1000;
 
 /** Seconds between two looks at the server's memory. */
 const SAMPLE_S = 5;
@@ -45,8 +49,8 @@ const soak: Soak = {
   model,
   text: await Deno.readTextFile(new URL("../testdata/pg19/keith_of_the_border.txt", import.meta.url)),
   random: new Pcg32(seed),
-  firstTokenMs: [],
-  gapMs: [],
+  firstTokens: [],
+  gaps: [],
   alone: new Map(),
   compared: { same: 0, ties: 0, wrong: 0 },
   tokens: 0,
@@ -108,16 +112,26 @@ function slope(points: readonly (readonly [x: number, y: number])[]): number {
   return above / points.reduce((sum, point) => sum + (point[0] - x) ** 2, 0);
 }
 
-const quantiles = (values: readonly number[]) => {
-  const sorted = values.toSorted((a, b) => a - b);
+/** Times at which the machine kept even this program waiting: what spans them tells nothing of the server. */
+const pauses: Span[] = [];
+let latestTick = performance.now();
+const ticking = setInterval(() => {
+  const now = performance.now();
+  if (now - latestTick > LONGEST_TICK_MS) pauses.push({ from: latestTick, to: now });
+  latestTick = now;
+}, TICK_MS);
+
+const quantiles = (spans: readonly Span[]) => {
+  const sorted = spans.filter(({ from, to }) => !pauses.some((pause) => pause.from < to && pause.to > from))
+    .map(({ from, to }) => to - from).sort((a, b) => a - b);
   const at = (share: number) => Math.round(sorted[Math.floor(share * (sorted.length - 1))] ?? NaN);
-  return { p50: at(0.5), p99: at(0.99), most: at(1) };
+  return { p50: at(0.5), p99: at(0.99), most: at(1), count: sorted.length, leftOut: spans.length - sorted.length };
 };
 
 // What is compiled and allocated once is there when each kind of client has been served.
 await quiet();
 for (const { ask } of Object.values(CLIENTS)) await ask(soak);
-Object.assign(soak, { firstTokenMs: [], gapMs: [], compared: { same: 0, ties: 0, wrong: 0 }, tokens: 0 });
+Object.assign(soak, { firstTokens: [], gaps: [], compared: { same: 0, ties: 0, wrong: 0 }, tokens: 0 });
 const gpuBytesBefore = await quiet();
 const { statuses: statusesBefore } = await metrics();
 const started = performance.now();
@@ -127,6 +141,7 @@ const sampling = setInterval(async () => {
 }, 1000 * SAMPLE_S);
 await Promise.all(Array.from({ length: CLIENTS_AT_ONCE }, () => work(started + 60_000 * minutes)));
 clearInterval(sampling);
+clearInterval(ticking);
 const seconds = (performance.now() - started) / 1000;
 const statuses = Object.fromEntries(
   Object.entries((await metrics()).statuses).map(([status, count]) => [status, count - (statusesBefore[status] ?? 0)]),
@@ -143,11 +158,13 @@ const report = {
   seed,
   clientsAtOnce: CLIENTS_AT_ONCE,
   limits: LIMITS,
+  machine: `${Deno.build.target}, ${navigator.hardwareConcurrency} processors, load ${Deno.loadavg()[1]!.toFixed(1)}`,
+  pauses: pauses.length,
   requests,
   tokens: soak.tokens,
   tokensPerSecond: Math.round(soak.tokens / seconds),
-  firstTokenMs: quantiles(soak.firstTokenMs),
-  betweenTokensMs: quantiles(soak.gapMs),
+  firstTokenMs: quantiles(soak.firstTokens),
+  betweenTokensMs: quantiles(soak.gaps),
   statuses,
   clients: Object.fromEntries([...outcomes].sort().map(([name, counts]) => [name, Object.fromEntries(counts)])),
   lost: unexpected.filter((story) => story.includes("lost")).length,

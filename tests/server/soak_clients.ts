@@ -12,6 +12,14 @@ const MARGIN = 0.02;
 /** What a client may meet with beside the answer that it wants: too many wait. */
 const BUSY = "503";
 
+/** A stretch of time, by `performance.now`. */
+export interface Span {
+  /** Its beginning. */
+  readonly from: number;
+  /** Its end. */
+  readonly to: number;
+}
+
 /** What the clients know of the server, and what they note. */
 export interface Soak {
   /** Where it listens. */
@@ -24,10 +32,10 @@ export interface Soak {
   readonly text: string;
   /** What chance decides. */
   readonly random: Pcg32;
-  /** Milliseconds from a request to its first token. */
-  firstTokenMs: number[];
-  /** Milliseconds between two events of a stream. */
-  gapMs: number[];
+  /** From requests to their first tokens. */
+  firstTokens: Span[];
+  /** From one event of a stream to the next. */
+  gaps: Span[];
   /** Streams of each prompt that were answered alone, to compare with. */
   readonly alone: Map<string, Streamed>;
   /** What streams gave beside what they give alone. */
@@ -96,8 +104,8 @@ async function chatStream(soak: Soak): Promise<string> {
     if (data === "[DONE]") isWhole = true;
     else if (JSON.parse(data).error !== undefined) return "lost";
     else {
-      if (latest === undefined) soak.firstTokenMs.push(now - started);
-      else soak.gapMs.push(now - latest);
+      if (latest === undefined) soak.firstTokens.push({ from: started, to: now });
+      else soak.gaps.push({ from: latest, to: now });
       latest = now;
       soak.tokens++;
     }
@@ -124,8 +132,8 @@ async function comparedStream(soak: Soak): Promise<string> {
   const streamed = await greedyStream(soak, prompt);
   if (streamed instanceof Response) return await whole(soak, Promise.resolve(streamed));
   const { times, tokens, isWhole } = streamed;
-  if (times.length > 0) soak.firstTokenMs.push(times[0]! - started);
-  for (const [i, time] of times.slice(1).entries()) soak.gapMs.push(time - times[i]!);
+  if (times.length > 0) soak.firstTokens.push({ from: started, to: times[0]! });
+  for (const [i, time] of times.slice(1).entries()) soak.gaps.push({ from: times[i]!, to: time });
   soak.tokens += tokens.length;
   const flip = firstFlip(soak.alone.get(prompt)!, streamed);
   soak.compared[flip === undefined ? "same" : flip.margin < MARGIN ? "ties" : "wrong"]++;
