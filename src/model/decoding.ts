@@ -256,8 +256,8 @@ export class Decoding {
     const fetch = async () => {
       const words = new Uint32Array((await readback.fetch()).buffer);
       await gpu.settle();
-      if (words[1] === DONE_NOT_FINITE) throw notFinite(words[0]!);
       const ids = Array.from({ length: count }, (_, i) => words[8 + ((first + i) % RING)]!);
+      if (words[1] === DONE_NOT_FINITE) throw await notFinite(sequence, [...this.#known, ...ids].slice(0, words[0]));
       this.#known.push(...ids);
       await this.#constrain(ids);
       if (logprobs !== undefined) {
@@ -285,7 +285,7 @@ export class Decoding {
       const words = new Uint32Array((await readback.fetch()).buffer);
       await gpu.settle();
       const ids = this.verification!.selected(proposals, words);
-      if (ids === undefined) throw notFinite(sequence.nFed + 1);
+      if (ids === undefined) throw await notFinite(sequence, this.#known);
       if (this.refusal !== undefined) throw this.refusal;
       this.#known.push(...ids);
       this.#selected += ids.length;

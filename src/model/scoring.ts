@@ -59,6 +59,6 @@ export async function scoreTokens(
     },
   }, signal);
   const failed = scores.findIndex((score) => Number.isNaN(score));
-  if (failed >= 0) throw notFinite(first + failed + 1);
+  if (failed >= 0) throw await notFinite(sequence, sequence.tokens.slice(0, first + failed + 1));
   return scores;
 }

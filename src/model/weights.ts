@@ -12,6 +12,7 @@ import type { Gpu } from "../gpu/device.ts";
 import { createMatrix, disposeMatrix, formatAt, type Matrix, stackMatrices } from "../gpu/matrix.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import type { Tensor } from "../gpu/tensor.ts";
+import { findNotFinite, NOT_FINITE } from "../kernels/find_not_finite.ts";
 import { isVerbatim, type SourceDtype, sourceRowBytes, storeRows, uploadRows } from "../kernels/store_rows.ts";
 import type { ModelConfig } from "./config.ts";
 import { gainScale, padded } from "./padding.ts";
@@ -233,9 +234,16 @@ async function stream(
     }
     onProgress?.({ phase: "load", loaded, total, file: piece.file, tensor: piece.contents.at(-1)!.range.name });
   }
+  const check = gpu.record();
+  for (const { dtype, target, rowOffset, rows, index } of streams) {
+    if (dtype === "scales" || !("parts" in target)) continue;
+    findNotFinite(check, { matrix: target, rowOffset, rows, faults, faultIndex: index });
+  }
+  await gpu.run(check, signal);
   const words = new Uint32Array((await gpu.read(faults)).buffer);
   const fault = streams.find(({ index }) => words[index] !== 0);
   if (fault !== undefined) {
+    if (words[fault.index] === NOT_FINITE) throw notFinite(fault);
     throw new FormatError(
       fault.file,
       `Cannot store tensor ${fault.name} of ${fault.file} as weights ${choice}: it has values that are not finite or ` +
@@ -243,6 +251,14 @@ async function stream(
       { code: "Overflow" },
     );
   }
+}
+
+function notFinite({ name, file }: Stream): FormatError {
+  return new FormatError(
+    file,
+    `Cannot use tensor ${name} of ${file}: it holds NaN or infinity; the file is damaged, or its training diverged`,
+    { code: "NotFinite" },
+  );
 }
 
 /** Hands one tensor's rows of a piece to the GPU. */
@@ -259,7 +275,9 @@ function place(
   if (dtype === "weight" || dtype === "scales") {
     uploadRows(gpu, data, target as Matrix, rowOffset + firstRow, rows, dtype);
   } else if (!("parts" in target)) {
-    gpu.upload(target, readVector(data, dtype, halfDim).map((value) => value * scale), rowOffset * 4);
+    const values = readVector(data, dtype, halfDim);
+    if (!values.every(Number.isFinite)) throw notFinite(range);
+    gpu.upload(target, values.map((value) => value * scale), rowOffset * 4);
   } else if (isVerbatim(dtype, columns, halfDim, formatAt(target, rowOffset))) {
     uploadRows(gpu, data, target, rowOffset + firstRow, rows, "weight");
   } else {

@@ -27,8 +27,8 @@ export class FaultyDevice {
   allocations = 0;
   /** Told the number of each call, from 0, before it is done. */
   onCall: (call: number) => void = () => {};
-  /** Whether and how an allocation, by its number from 0, fails. */
-  failureOf: (allocation: number) => AllocationFailure | undefined = () => undefined;
+  /** Whether and how an allocation, by its number from 0 and its label, fails. */
+  failureOf: (allocation: number, label: string) => AllocationFailure | undefined = () => undefined;
   readonly #scopes: Scope[] = [];
 
   private constructor(device: GPUDevice) {
@@ -52,7 +52,7 @@ export class FaultyDevice {
     };
     device.createBuffer = (descriptor) => {
       this.#count();
-      const failure = this.failureOf(this.allocations++);
+      const failure = this.failureOf(this.allocations++, descriptor.label ?? "");
       if (failure === "throw") throw new TypeError("Not enough memory left");
       return this.#track(failure === undefined ? createBuffer(descriptor) : this.#invalid(createBuffer, descriptor));
     };

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { CapacityError, loadModel, Model } from "../../mod.ts";
 import { FaultyDevice } from "./faulty_device.ts";
 
@@ -29,3 +29,85 @@ for (const mode of ["scope", "throw"] as const) {
     }
   });
 }
+
+Deno.test("work without memory for any one buffer says so, keeps none, and goes on when there is some", async () => {
+  using faulty = await FaultyDevice.request();
+  const { device, live } = faulty;
+  // 250 tokens fit in the first cache, 260 do not.
+  const prompt = Array.from({ length: 250 }, (_, i) => 3 + (i * 37) % 200);
+  using model = await loadModel(folder, { device, contextLength: 512, maxBatch: 4 });
+  const works = {
+    generate: async () => [...(await model.generate(prompt, { maxTokens: 10, topLogprobs: 2 }).result).tokens],
+    speculate: async () => [...(await model.generate(prompt, { maxTokens: 10, speculate: 3 }).result).tokens],
+    score: async () => [(await model.score(prompt)).perplexity],
+    fork: async () => {
+      using session = model.createSession();
+      session.append(prompt);
+      await session.generate({ maxTokens: 1 }).result;
+      using fork = session.fork();
+      return [...(await fork.generate({ maxTokens: 10 }).result).tokens];
+    },
+    save: async () => {
+      using session = model.createSession();
+      session.append(prompt);
+      const { tokens } = await session.generate({ maxTokens: 1 }).result;
+      const { readable, writable } = new TransformStream<Uint8Array, Uint8Array<ArrayBuffer>>();
+      const [blob] = await Promise.all([new Response(readable).blob(), session.save(writable)]);
+      using restored = await model.restoreSession(blob);
+      return [...tokens, ...(await restored.generate({ maxTokens: 10 }).result).tokens];
+    },
+  };
+  for (const [name, work] of Object.entries(works)) {
+    const expected = await work();
+    const kept = live.size;
+    for (const mode of ["scope", "throw"] as const) {
+      for (let failing = 0, isOver = false; !isOver; failing++) {
+        const first = faulty.allocations;
+        faulty.failureOf = (allocation) => allocation === first + failing ? mode : undefined;
+        const outcome = await work().catch((error) => error);
+        isOver = faulty.allocations <= first + failing;
+        faulty.failureOf = () => undefined;
+        const what = `${name}, ${mode}, allocation ${failing}: ${outcome}`;
+        if (outcome instanceof Error) {
+          assert(outcome instanceof CapacityError && /the plan is \d+: weights/.test(outcome.message), what);
+        } else {
+          assertEquals(outcome, expected, what);
+        }
+        assert(!isOver || failing > (name === "score" ? 3 : 15), what);
+        assertEquals(faulty.uncaptured, [], what);
+        assert(live.size <= kept, `${what}: ${live.size} buffers, before it were ${kept}`);
+      }
+    }
+    assertEquals(await work(), expected);
+  }
+  model.dispose();
+  assertEquals(live.size, 0);
+});
+
+Deno.test("a generation whose cache cannot grow fails, and those that share its passes do not", async () => {
+  using faulty = await FaultyDevice.request();
+  const { device } = faulty;
+  const long = Array.from({ length: 250 }, (_, i) => 3 + (i * 37) % 200);
+  using model = await loadModel(folder, { device, contextLength: 512, maxBatch: 4 });
+  const options = { maxTokens: 40, topLogprobs: 2 };
+  const expected = await model.generate(long.slice(0, 9), options).result;
+  let layers = 0;
+  // The long sequence asks for its first keys before its prompt is fed, and for more of them in the midst of decoding.
+  faulty.failureOf = (_, label) => label === "keys of layer 1" && layers++ === 2 ? "scope" : undefined;
+  const [failed, other] = await Promise.all([
+    assertRejects(
+      async () => {
+        const session = model.createSession();
+        session.append(long.slice(0, 200));
+        await session.generate({ maxTokens: 10 }).result;
+        session.append(long.slice(0, 30));
+        await session.generate({ maxTokens: 40 }).result;
+      },
+      CapacityError,
+      "Cannot allocate keys of layer 1",
+    ),
+    model.generate(long.slice(0, 9), options).result,
+  ]);
+  assert(failed.message.includes("KV cache"), failed.message);
+  assertEquals([other.tokens, faulty.uncaptured], [expected.tokens, []]);
+});

@@ -289,3 +289,27 @@ Deno.test("loadWeights() holds the same memory on the host whatever the model's 
   assert(size > 300e6);
   assert(most - before < 64e6, `${most - before} bytes more were in use on the host`);
 });
+
+for (
+  const [dtype, name, weights] of [
+    ["F32", "mlp.down_proj", "f32"],
+    ["F16", "self_attn.k_proj", "auto"],
+    ["BF16", "self_attn.v_proj", "auto"],
+    ["F32", "input_layernorm", "q4"],
+  ] as const
+) {
+  for (const value of [NaN, -Infinity]) {
+    Deno.test(`loadWeights() names the tensor that holds ${value}: ${name} in ${dtype}`, async () => {
+      const tensors = tensorsOf(dtype);
+      const { data } = tensors.get(`model.layers.0.${name}.weight`)!;
+      const view = new DataView(data.buffer);
+      if (dtype === "F32") view.setFloat32(60, value, true);
+      else view.setUint16(60, (Number.isNaN(value) ? 0x7fc0 : 0xfc00) | (dtype === "BF16" ? 0x7f80 : 0), true);
+      const before = gpu.allocatedBytes;
+      const checkpoint = await openCheckpoint(sourceOf(tensors));
+      const message = `tensor model.layers.0.${name}.weight of model.safetensors: it holds NaN or infinity`;
+      const error = await assertRejects(() => load(checkpoint, { weights }), FormatError, message);
+      assertEquals([error.code, gpu.allocatedBytes], ["NotFinite", before]);
+    });
+  }
+}
