@@ -82,7 +82,10 @@ export function toApiError(error: unknown): ApiError {
   }
   if (error instanceof FormatError && error.code === "Template") return invalid("messages", error.message);
   if (error instanceof DeviceLostError) {
-    return new ApiError(503, "The GPU was lost; the server must be started again", { code: "device_lost" });
+    return new ApiError(503, "The GPU was lost while it answered; try again later", {
+      code: "device_lost",
+      headers: { "retry-after": "5" },
+    });
   }
   return new ApiError(500, "The server had an error while it processed the request", { code: "internal_error" });
 }

@@ -6,6 +6,8 @@
 import type { GenerationResult, TextChunk } from "../api/generation.ts";
 import type { Model } from "../api/model.ts";
 import type { GenerateOptions, Session } from "../api/session.ts";
+import { DeviceLostError } from "../errors.ts";
+import { ApiError } from "./api_error.ts";
 import { Gate } from "./gate.ts";
 import { PrefixCache } from "./prefix_cache.ts";
 
@@ -17,7 +19,15 @@ export interface EngineOptions {
   readonly maxQueue: number;
   /** Caches of earlier requests that are kept. */
   readonly prefixCache: number;
+  /** Brings a model back whose device was lost. Default: `model.reload()`. */
+  readonly reload?: (model: Model) => Promise<void>;
+  /** Told what becomes of the engine itself. */
+  readonly onLog: (line: string) => void;
 }
+
+/** How often a model is loaded again after one loss, and milliseconds before the second time; then twice as many. */
+const MOST_RELOADS = 4;
+const RELOAD_PAUSE_MS = 1000;
 
 /** Completions that are wanted. */
 export interface EngineRequest {
@@ -50,24 +60,39 @@ export class Engine {
   /** Who runs and who waits. */
   readonly gate: Gate;
   readonly #cache: PrefixCache;
+  readonly #options: EngineOptions;
+  readonly #disposing = new AbortController();
+  #isLost = false;
 
   /** Takes over the model's sessions, not the model. */
-  constructor(id: string, model: Model, { maxRunning, maxQueue, prefixCache }: EngineOptions) {
+  constructor(id: string, model: Model, options: EngineOptions) {
+    const { maxRunning, maxQueue, prefixCache } = options;
     this.id = id;
     this.model = model;
+    this.#options = options;
     this.gate = new Gate(maxRunning, maxQueue);
     this.#cache = new PrefixCache(model, prefixCache);
+  }
+
+  /** Whether the device is lost, and the model not loaded again yet. */
+  get isLost(): boolean {
+    return this.#isLost;
   }
 
   /**
    * Generates what is asked for, when its turn comes.
    *
-   * @throws {ApiError} 503 if too many requests wait.
+   * @throws {ApiError} 503 if too many requests wait, or the model is being loaded again.
    * @throws {CapacityError} If a prompt does not fit in the context.
+   * @throws {DeviceLostError} If the device is lost on the way; the model is loaded again then.
    */
-  async run({ prompts, n, options, signal, onChunk }: EngineRequest): Promise<EngineResult> {
+  run(request: EngineRequest): Promise<EngineResult> {
+    const { prompts, n, signal } = request;
     const width = Math.min(this.gate.width, prompts.length * n);
-    const leave = await this.gate.enter(width, signal);
+    return this.#enter(width, signal, () => this.#generate(request, width));
+  }
+
+  async #generate({ prompts, n, options, signal, onChunk }: EngineRequest, width: number): Promise<EngineResult> {
     // One that fails ends the others, which would else be orphans.
     const failing = new AbortController();
     const ending = AbortSignal.any([signal, failing.signal]);
@@ -98,7 +123,6 @@ export class Engine {
       await runAll(jobs, width, failing);
     } finally {
       for (const session of bases) this.#cache.give(session);
-      leave();
     }
     return { choices, cachedTokens };
   }
@@ -106,17 +130,61 @@ export class Engine {
   /** Log-probabilities of a prompt's tokens, each given those before it; in its turn, as all else. */
   async score(prompt: readonly number[], signal: AbortSignal): Promise<Float32Array> {
     if (prompt.length < 2) return new Float32Array();
-    const leave = await this.gate.enter(1, signal);
+    return await this.#enter(1, signal, async () => (await this.model.score(prompt, { signal })).logprobs);
+  }
+
+  /** Frees the caches that are kept. */
+  dispose(): void {
+    this.#disposing.abort();
+    this.#cache.clear();
+  }
+
+  /** Works in its turn. */
+  async #enter<T>(width: number, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    const leave = await this.gate.enter(width, signal);
     try {
-      return (await this.model.score(prompt, { signal })).logprobs;
+      if (this.#isLost) {
+        throw new ApiError(503, "The GPU was lost, and the model is not loaded again yet; try again later", {
+          code: "device_lost",
+          headers: { "retry-after": "5" },
+        });
+      }
+      return await work();
+    } catch (error) {
+      if (error instanceof DeviceLostError && !this.#isLost) void this.#recover();
+      throw error;
     } finally {
       leave();
     }
   }
 
-  /** Frees the caches that are kept. */
-  dispose(): void {
-    this.#cache.clear();
+  /** Loads the model again after its device was lost. Where that cannot be, the engine stays lost. */
+  async #recover(): Promise<void> {
+    this.#isLost = true;
+    const { reload = (model) => model.reload(), onLog } = this.#options;
+    onLog(`the GPU was lost: ${this.id} is being loaded again`);
+    for (let time = 0; time < MOST_RELOADS && !this.#disposing.signal.aborted; time++) {
+      if (time > 0) await this.#pause(RELOAD_PAUSE_MS * 2 ** (time - 1));
+      try {
+        await reload(this.model);
+        // What they held is gone, and who takes one would be told that it is cached.
+        this.#cache.clear();
+        this.#isLost = false;
+        onLog(`${this.id} is loaded again`);
+        return;
+      } catch (error) {
+        onLog(`${this.id} cannot be loaded again: ${(error as Error)?.name ?? typeof error}`);
+      }
+    }
+    if (!this.#disposing.signal.aborted) onLog(`${this.id} is not served any more: start the server again`);
+  }
+
+  #pause(ms: number): Promise<void> {
+    const { signal } = this.#disposing;
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
+    });
   }
 }
 

@@ -27,7 +27,7 @@ export interface ServerOptions extends GuardOptions, EngineOptions, ExchangeLimi
   readonly requestTimeoutMs: number;
   /** The files at `/`. */
   readonly page: Page;
-  /** Told of each answer and of errors that are nobody's fault: never a prompt, an answer or a key. */
+  /** Told of each answer, of errors that are nobody's fault, and of lost devices: never a prompt, an answer or a key. */
   readonly onLog: (line: string) => void;
 }
 
@@ -46,7 +46,6 @@ export class ApiServer {
   readonly #http: Server;
   readonly #running = new Set<Exchange>();
   readonly #routes: Readonly<Record<string, Readonly<Record<string, Handler>>>>;
-  #isLost = false;
   #isDraining = false;
   #drained: (() => void) | undefined;
 
@@ -126,7 +125,6 @@ export class ApiServer {
       usage = await this.#answer(exchange);
     } catch (error) {
       failure = toApiError(error);
-      if (failure.fields.code === "device_lost") this.#isLost = true;
       // What goes wrong here is told by its kind alone: messages may quote what a client sent.
       if (failure.status >= 500 && !(error instanceof ApiError) && !exchange.signal.aborted) {
         this.#options.onLog(`error ${exchange.id} ${(error as Error)?.name ?? typeof error} ${placeOf(error)}`.trim());
@@ -193,7 +191,8 @@ export class ApiServer {
   }
 
   #health(exchange: Exchange): void {
-    const status = this.#isLost ? "device lost" : this.#isDraining ? "stopping" : "ok";
+    const isLost = [...this.#engines.values()].some((engine) => engine.isLost);
+    const status = isLost ? "device lost" : this.#isDraining ? "stopping" : "ok";
     exchange.json(status === "ok" ? 200 : 503, { status });
   }
 
