@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { loadModel, type Model } from "../../mod.ts";
+import { inspectModel, loadModel, type Model } from "../../mod.ts";
+import { SOURCE_BLOCKS, type SourceDtype } from "../../src/kernels/store_rows.ts";
 
 /** What transformers says of a tiny checkpoint, in float32. */
 interface Expected {
@@ -32,7 +33,7 @@ async function assertFollows(model: Model, reference: Expected, tolerance: numbe
 }
 
 for (const name of names) {
-  if (name === "storage_forms") continue;
+  if (name === "storage_forms" || name === "gguf_blocks") continue;
   Deno.test(`a model gives transformers' logprobs and greedy tokens: ${name}`, async () => {
     const reference = await expected(`${name}/expected.json`);
     const options = { weights: "f32", kvCache: "f32", contextLength: 256 } as const;
@@ -62,3 +63,23 @@ for (const name of ["mqa_bias", "yarn_rope_scaling", "llama3_rope", "qwen2_yarn"
     await assertFollows(model, await expected(`${name}/expected.json`), 1e-3);
   });
 }
+
+for (const weights of ["auto", "f32"] as const) {
+  Deno.test(`a GGUF file of unlike blocks gives transformers' logprobs of the same numbers: weights ${weights}`, async () => {
+    const options = { weights, kvCache: "f32", contextLength: 256 } as const;
+    using model = await loadModel(new URL("gguf_blocks/model.gguf", root).pathname, options);
+    const reference = await expected("gguf_blocks/expected.json");
+    await assertFollows(model, reference, 1e-3);
+    const { tokens } = await model.generate(reference.prompt, { maxTokens: reference.greedy.length }).result;
+    assertEquals([...tokens], reference.greedy);
+  });
+}
+
+Deno.test("a GGUF file's blocks take at most 5% more memory than in the file", async () => {
+  const { plan, tensors } = await inspectModel(new URL("gguf_blocks/model.gguf", root).pathname);
+  const bytes = tensors.reduce((sum, { dtype, shape }) => {
+    const block = SOURCE_BLOCKS[dtype as SourceDtype];
+    return sum + shape.reduce((product, extent) => product * extent, block.bytes / block.weights);
+  }, 0);
+  assert(plan.weightsBytes < 1.05 * bytes, `${plan.weightsBytes} bytes of weights, ${bytes} in the file`);
+});

@@ -302,6 +302,13 @@ CASES = {
         200,
         {"RoPE in all layers": fields(no_rope_layers=[1, 1, 1, 1]), "no scaling": rope(PLAIN_10000)},
     ),
+    "gguf_blocks": (
+        # Rows of whole blocks of 256.
+        config(hidden_size=256, intermediate_size=256, num_attention_heads=4, num_key_value_heads=1, num_hidden_layers=1,
+               tie_word_embeddings=True),
+        64,
+        {},
+    ),
     "storage_forms": (
         config(num_key_value_heads=1, tie_word_embeddings=True),
         64,

@@ -63,7 +63,8 @@ def llama3_factors(config, head_dim):
     return np.array(factors, dtype=np.float32)
 
 
-def write(path, config, weights, tokenizer, kind):
+def write(path, config, weights, tokenizer, kind, blocks={}):
+    """`blocks` has tensors that are quantised already: their type, and rows of bytes."""
     heads, kv_heads = config["num_attention_heads"], config["num_key_value_heads"]
     head_dim = config.get("head_dim", config["hidden_size"] // heads)
     # llama.cpp calls Mistral a llama, and the window alone tells it.
@@ -94,10 +95,13 @@ def write(path, config, weights, tokenizer, kind):
         out.add_sliding_window(config["sliding_window"])
     add_tokenizer(out, config, tokenizer)
     for name, weight in weights.items():
-        values = weight.numpy()
+        stored, values = blocks.get(name, (None, weight.numpy()))
         for projection, count in (("q_proj", heads), ("k_proj", kv_heads)):
             if projection in name and architecture == "llama":
                 values = np.ascontiguousarray(interleave(values, count))
+        if stored is not None:
+            out.add_tensor(gguf_name(name), values, raw_dtype=GGMLQuantizationType[stored])
+            continue
         storage = storage_type(name, weight, kind)
         out.add_tensor(gguf_name(name), quantize(values, storage), raw_dtype=storage)
     out.write_header_to_file()

@@ -21,13 +21,16 @@ import json
 import math
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
+import numpy as np
 import torch
 import transformers
 from safetensors.torch import save_file
 
 import gguf_file
+from blocks import random_blocks, values_of
 from cases import CASES, PROMPT_TOKENS, REFERENCES
 from reference import greedy_of, halved, logprobs_of, model_of
 from tokenizer import BOS, EOS, tokenizer_config, train
@@ -38,6 +41,17 @@ TEXT = (Path(__file__).parent.parent / "pg19" / "keith_of_the_border.txt").read_
 TOLERANCE = 1e-3
 GREEDY_STEPS, SMALLEST_MARGIN = 24, 0.05
 QUANTISED = ("Q8_0", "Q4_0", "Q4_1")
+# Types of the matrices of gguf_blocks.
+BLOCKS = {
+    "embed_tokens": "Q6_K",
+    "q_proj": "Q4_K",
+    "k_proj": "Q3_K",
+    "v_proj": "Q6_K",
+    "o_proj": "Q5_K",
+    "gate_proj": "Q5_1",
+    "up_proj": "Q5_0",
+    "down_proj": "Q2_K",
+}
 GGUF = ("mqa_bias", "yarn_rope_scaling", "llama3_rope", "qwen2_yarn", "qwen3_yarn", "mistral_window")  # written as GGUF too
 
 
@@ -168,11 +182,34 @@ def make_storage_forms(config, weights, tokenizer, n_tokens, mistakes):
             write_json(root / f"{kind.lower()}.expected.json", expected_of(reference, stored, tokenizer, n_tokens))
 
 
+def make_gguf_blocks(config, weights, tokenizer, n_tokens):
+    """A GGUF file whose matrices are of as many types as they can be, as llama.cpp mixes them within one model."""
+    rng = np.random.default_rng(1)
+    blocks, stored = {}, dict(weights)
+    for name, weight in weights.items():
+        kind = next((kind for part, kind in BLOCKS.items() if part in name), None)
+        if kind is not None:
+            rows, columns = weight.shape
+            blocks[name] = (kind, random_blocks(kind, rows, columns, float(weight.std()), rng))
+            stored[name] = torch.from_numpy(values_of(blocks[name][1], kind).reshape(rows, columns))
+    with tempfile.TemporaryDirectory() as directory:
+        write_json(Path(directory) / "config.json", config)
+        expected = expected_of(Path(directory), stored, tokenizer, n_tokens)
+    directory = TINY / "gguf_blocks"
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir()
+    gguf_file.write(directory / "model.gguf", config, weights, tokenizer, "F32", blocks)
+    write_json(directory / "expected.json", expected)
+
+
 def make(name, tokenizer):
     config, n_tokens, mistakes = CASES[name]
     weights = random_weights(config, seed=sum(map(ord, name)))
     if name == "storage_forms":
         make_storage_forms(config, weights, tokenizer, n_tokens, mistakes)
+        return
+    if name == "gguf_blocks":
+        make_gguf_blocks(config, weights, tokenizer, n_tokens)
         return
     dtype = torch.float16
     if name == "bf16_range":
