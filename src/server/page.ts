@@ -32,22 +32,29 @@ const PLAIN = `<!doctype html>
 <title>Skein</title>
 <style>body { font: 1rem/1.5 system-ui; max-width: 40rem; margin: 3rem auto; padding: 0 1rem; color-scheme: light dark }</style>
 <h1>Skein</h1>
-<p>This server speaks the OpenAI API under <code>/v1</code>; <a href="/openapi.json">openapi.json</a> describes it.</p>
-<p>A page to chat in is here once <code>deno task build:browser</code> has been run.</p>
+<p>This server speaks the OpenAI API under <code>/v1</code>, as <a href="/openapi.json">openapi.json</a> describes it; a
+page to chat in is here where it runs from Skein’s repository and <code>deno task build:browser</code> was run there.</p>
 </html>
 `;
 
+/** Where the page looks for the API that it is served beside, and what it finds there. */
+const API_UNKNOWN = 'data-api=""';
+const API_KNOWN = 'data-api="/v1"';
+
 /**
  * The page in a folder, or a few words where there is none. Files are read when they are asked for; what is no plain
- * name of a file in the folder or one below it is not there.
+ * name of a file in the folder or one below it is not there. The page is told that the API is beside it.
  */
 export function folderPage(folder: URL): Page {
   return async (path) => {
     const name = path === "/" ? "index.html" : path.slice(1);
-    if (/^([\w-]+\/)?[\w-]+(\.[\w-]+)*$/.test(name)) {
+    // The package as it is fetched from a registry has no folder, and no build.
+    if (folder.protocol === "file:" && /^([\w-]+\/)?[\w-]+(\.[\w-]+)*$/.test(name)) {
       try {
         const body = await Deno.readFile(new URL(name, folder));
-        return { type: TYPES[name.split(".").at(-1)!] ?? "application/octet-stream", body };
+        const type = TYPES[name.split(".").at(-1)!] ?? "application/octet-stream";
+        if (name !== "index.html") return { type, body };
+        return { type, body: new TextDecoder().decode(body).replace(API_UNKNOWN, API_KNOWN) };
       } catch (error) {
         const isMissing = error instanceof Deno.errors.NotFound || error instanceof Deno.errors.IsADirectory ||
           error instanceof Deno.errors.NotCapable;

@@ -177,6 +177,7 @@ export class ApiServer {
       created: this.#created,
       owned_by: "skein",
       context_length: model.contextLength,
+      has_chat_template: model.chatTemplate !== undefined,
     }));
   }
 

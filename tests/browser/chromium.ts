@@ -29,22 +29,26 @@ const MIME_TYPES: Readonly<Record<string, string>> = {
   txt: "text/plain",
 };
 
-/** A browser and a server of a folder. */
-export interface Site extends AsyncDisposable {
-  /** The server's address, with a slash at its end. */
-  readonly url: string;
+/** A browser. */
+export interface Chromium extends AsyncDisposable {
   /** A new page; what it writes to its console as an error, and what it throws, goes to `complaints`. */
   newPage(options?: Parameters<Browser["newPage"]>[0]): Promise<Page>;
   /** See `newPage`. */
   readonly complaints: readonly string[];
 }
 
+/** A browser and a server of a folder. */
+export interface Site extends Chromium {
+  /** The server's address, with a slash at its end. */
+  readonly url: string;
+}
+
 /**
- * Serves a folder and starts Chromium.
+ * Starts Chromium.
  *
  * @throws {Error} If there is no Chromium, with the package that has it.
  */
-export async function openSite(folder: URL, flags: readonly string[] = FLAGS): Promise<Site> {
+export async function openChromium(flags: readonly string[] = FLAGS): Promise<Chromium> {
   const executablePath = PATHS.find((path) => {
     try {
       return Deno.statSync(path).isFile;
@@ -57,14 +61,9 @@ export async function openSite(folder: URL, flags: readonly string[] = FLAGS): P
       `No Chromium found at ${PATHS.join(", ")}: install the package chromium (apt-get install chromium)`,
     );
   }
-  const server = Deno.serve(
-    { port: 0, hostname: "127.0.0.1", onListen: () => {} },
-    (request) => serve(folder, request),
-  );
   const browser = await chromium.launch({ executablePath, args: [...flags] });
   const complaints: string[] = [];
   return {
-    url: `http://127.0.0.1:${server.addr.port}/`,
     complaints,
     async newPage(options) {
       const page = await browser.newPage(options);
@@ -73,8 +72,26 @@ export async function openSite(folder: URL, flags: readonly string[] = FLAGS): P
       page.on("pageerror", (error) => complaints.push(error.message));
       return page;
     },
+    [Symbol.asyncDispose]: () => browser.close(),
+  };
+}
+
+/**
+ * Serves a folder and starts Chromium.
+ *
+ * @throws {Error} If there is no Chromium, with the package that has it.
+ */
+export async function openSite(folder: URL): Promise<Site> {
+  const chromium = await openChromium();
+  const server = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+    (request) => serve(folder, request),
+  );
+  return {
+    ...chromium,
+    url: `http://127.0.0.1:${server.addr.port}/`,
     async [Symbol.asyncDispose]() {
-      await browser.close();
+      await chromium[Symbol.asyncDispose]();
       await server.shutdown();
     },
   };

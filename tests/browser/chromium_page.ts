@@ -4,53 +4,11 @@
  * @module
  */
 import { assert, assertEquals } from "@std/assert";
-import type { Page } from "npm:playwright-core@1.65.1";
-import { Buffer } from "node:buffer";
 import { loadModel } from "../../mod.ts";
-import { openSite, PATIENCE_MS } from "./chromium.ts";
+import { openSite } from "./chromium.ts";
+import { beGreedy, DIST, finish, hasText, load, screenshot, until } from "./page_driver.ts";
 
-const DIST = new URL("../../dist/browser/", import.meta.url);
 const MODEL = new URL("../testdata/pg-nano-yarn-2k", import.meta.url).pathname;
-
-const TEMPLATE = "{{ bos_token }}{% for message in messages %}{{ message.content }} {% endfor %}";
-
-/** Where screenshots go, if anywhere. */
-const SCREENSHOTS = Deno.args[0];
-
-async function load(page: Page): Promise<void> {
-  await page.click("#load");
-  await page.waitForSelector("#work", { state: "visible" });
-}
-
-/** Waits for a condition by looking: the page's security policy forbids the code that Playwright would put there. */
-async function until(holds: () => Promise<boolean>, what: string): Promise<void> {
-  const deadline = performance.now() + PATIENCE_MS;
-  while (!await holds()) {
-    if (performance.now() > deadline) throw new Error(`Waited in vain: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
-const hasText = (page: Page, id: string, wanted: RegExp): Promise<void> =>
-  until(async () => wanted.test(await page.textContent(id) ?? ""), `${id} should have ${wanted}`);
-
-/** Clicks a button that says "Stop" while it works, and waits until it is done. */
-async function finish(page: Page, id: string): Promise<void> {
-  const label = await page.textContent(id);
-  await page.click(id);
-  await hasText(page, id, new RegExp(`^${label}$`));
-}
-
-async function screenshot(page: Page, name: string): Promise<void> {
-  if (SCREENSHOTS === undefined) return;
-  for (const colorScheme of ["light", "dark"] as const) {
-    for (const [device, width, height] of [["desktop", 1100, 900], ["phone", 390, 844]] as const) {
-      await page.emulateMedia({ colorScheme });
-      await page.setViewportSize({ width, height });
-      await page.screenshot({ path: `${SCREENSHOTS}/${name}_${device}_${colorScheme}.png`, fullPage: true });
-    }
-  }
-}
 
 Deno.test("the page writes what Deno writes, and measures", async (t) => {
   await using site = await openSite(DIST);
@@ -63,11 +21,7 @@ Deno.test("the page writes what Deno writes, and measures", async (t) => {
     await page.keyboard.press("Enter");
     await page.waitForSelector("#work", { state: "visible" });
     assertEquals(await page.getAttribute(":focus", "id"), "continue");
-    await page.click("#sampling summary");
-    await page.fill("#temperature", "0");
-    await page.fill("#top-p", "1");
-    await page.fill("#max-tokens", "24");
-    await page.click("#sampling summary");
+    await beGreedy(page, 24);
     const started = performance.now();
     await page.focus("#manuscript");
     await page.keyboard.press("Control+Enter");
@@ -114,36 +68,6 @@ Deno.test("the page writes what Deno writes, and measures", async (t) => {
     assertEquals([length, cells.length], [256, 3]);
     assert(withYarn > 10 && without > 1.2 * withYarn, `Perplexities are ${withYarn} and ${without}`);
     await screenshot(page, "measure");
-  });
-
-  await t.step("a model with a template answers, from files that were picked", async () => {
-    const config = JSON.parse(await Deno.readTextFile(`${MODEL}/tokenizer_config.json`));
-    const names = ["config.json", "tokenizer.json", "model.safetensors"];
-    const files = await Promise.all(names.map(async (name) => ({
-      name,
-      mimeType: "application/octet-stream",
-      buffer: Buffer.from(await Deno.readFile(`${MODEL}/${name}`)),
-    })));
-    const withTemplate = JSON.stringify({ ...config, chat_template: TEMPLATE });
-    files.push({ name: "tokenizer_config.json", mimeType: "application/json", buffer: Buffer.from(withTemplate) });
-    await page.click("#change");
-    await page.check("#from-files");
-    await page.setInputFiles("#files", files);
-    await load(page);
-    assertEquals(await page.getAttribute(":focus", "id"), "message");
-    await page.click("#sampling summary");
-    await page.fill("#max-tokens", "8");
-    await page.click("#sampling summary");
-    await page.fill("#message", "Where was the man?");
-    await page.keyboard.press("Enter");
-    await page.waitForSelector("#messages .assistant:not(:empty)");
-    await hasText(page, "#send", /^Send$/);
-    assertEquals(await page.textContent("#messages .user"), "Where was the man?");
-    assertEquals(await page.textContent("#work-error"), "");
-    await screenshot(page, "chat");
-    await page.click("#edit-last");
-    assertEquals(await page.inputValue("#message"), "Where was the man?");
-    assertEquals(await page.locator("#messages li").count(), 0);
   });
 
   await t.step("wrong choices are told in a sentence", async () => {

@@ -13,9 +13,13 @@ Deno.test("folderPage() gives the files of a folder and nothing outside of it", 
       const file = await page(path);
       return file === undefined
         ? undefined
-        : `${file.type.split(";")[0]} ${new TextDecoder().decode(file.body as Uint8Array)}`;
+        : `${file.type.split(";")[0]} ${
+          typeof file.body === "string" ? file.body : new TextDecoder().decode(file.body)
+        }`;
     };
     assertEquals(await textOf("/"), "text/html page/index.html");
+    await Deno.writeTextFile(`${folder}/page/index.html`, '<html lang="en" data-api="">');
+    assertEquals(await textOf("/"), 'text/html <html lang="en" data-api="/v1">');
     assertEquals(await textOf("/skein.js"), "text/javascript page/skein.js");
     assertEquals(await textOf("/model/config.json"), "application/json page/model/config.json");
     for (
@@ -36,7 +40,9 @@ Deno.test("folderPage() gives the files of a folder and nothing outside of it", 
 });
 
 Deno.test("folderPage() says a few words where nothing has been built", async () => {
-  const page = folderPage(new URL("file:///nowhere/at/all/"));
-  assertStringIncludes((await page("/"))!.body as string, "/v1");
-  assertEquals(await page("/skein.js"), undefined);
+  for (const folder of ["file:///nowhere/at/all/", "https://registry.example/package/dist/browser/"]) {
+    const page = folderPage(new URL(folder));
+    assertStringIncludes((await page("/"))!.body as string, "deno task build:browser");
+    assertEquals(await page("/skein.js"), undefined);
+  }
 });

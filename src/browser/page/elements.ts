@@ -27,3 +27,10 @@ export function numberIn(id: string): number | undefined {
 
 /** A count as people write it. */
 export const counted = (count: number): string => count.toLocaleString("en-US");
+
+/** Makes a change, and where an element's end was in sight before it, brings it back there. */
+export function follow(shown: Element, change: () => void): void {
+  const wasInSight = shown.getBoundingClientRect().bottom <= innerHeight;
+  change();
+  if (wasInSight) shown.scrollIntoView({ block: "nearest" });
+}

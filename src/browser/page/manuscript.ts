@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { button, element } from "./elements.ts";
+import { button, element, follow } from "./elements.ts";
 import { showContext } from "./meter.ts";
 import type { Writer } from "./writer.ts";
 
@@ -22,8 +22,11 @@ export function setUpManuscript(writer: () => Writer | undefined): { readonly co
   let timer: ReturnType<typeof setTimeout> | undefined;
 
   const count = () => {
-    const model = writer()?.model;
-    if (model !== undefined) showContext(model.tokenizer.encode(sheet.textContent).length, model.contextLength);
+    const speaker = writer()?.speaker;
+    if (speaker === undefined) return;
+    // A server counts when it is asked for more.
+    const used = speaker.model?.tokenizer.encode(sheet.textContent).length ?? 0;
+    showContext(used, speaker.contextLength);
   };
   const forget = () => {
     lengths.length = 0;
@@ -37,7 +40,7 @@ export function setUpManuscript(writer: () => Writer | undefined): { readonly co
     sheet.replaceChildren(text, fresh);
     sheet.contentEditable = "false";
     try {
-      await current.continue(current.model.tokenizer.encode(text), (piece) => fresh.append(piece), signal);
+      await current.continue(text, (piece) => follow(button("continue"), () => fresh.append(piece)), signal);
     } finally {
       sheet.contentEditable = "plaintext-only";
       if (fresh.textContent !== "") lengths.push(text.length);

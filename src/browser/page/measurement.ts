@@ -20,13 +20,14 @@ export function setUpMeasurement(
 ): { readonly describe: (model: Model) => void } {
   const text = element("measured-text", HTMLTextAreaElement);
   const status = element("measure-status", HTMLElement);
-  const measure = async (current: Writer, signal: AbortSignal) => {
-    const { model } = current;
+  const measure = async ({ speaker }: Writer, signal: AbortSignal) => {
+    const { model } = speaker;
+    if (model === undefined) return;
     const tokens = model.tokenizer.encode(text.value, { addSpecialTokens: false });
     const lengths = lengthsFor(model, tokens.length);
     const scalings = scalingsOf(model);
     const rows: PerplexityRow[] = [];
-    current.forget();
+    speaker.forget();
     try {
       await perplexity(model, [{ name: "your text", tokens }], {
         lengths,
@@ -48,7 +49,7 @@ export function setUpMeasurement(
   };
 
   const count = () => {
-    const model = writer()?.model;
+    const model = writer()?.speaker.model;
     const nTokens = model?.tokenizer.encode(text.value, { addSpecialTokens: false }).length ?? 0;
     element("measured-count", HTMLElement).textContent = nTokens === 0 ? "" : `${counted(nTokens)} tokens`;
   };

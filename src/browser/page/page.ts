@@ -17,25 +17,26 @@ const talk = setUpTalk(() => writer);
 const manuscript = setUpManuscript(() => writer);
 const measurement = setUpMeasurement(() => writer);
 
-setUpChooser({
+document.addEventListener("keydown", ({ key }) => {
+  if (key === "Escape") writer?.stop();
+});
+
+await setUpChooser({
   async onLeave() {
     element("work", HTMLElement).hidden = true;
     await writer?.dispose();
     writer = undefined;
   },
-  onModel(model) {
-    writer = new Writer(model);
+  onSpeaker(speaker) {
+    writer = new Writer(speaker);
     element("work", HTMLElement).hidden = false;
-    const canChat = model.tokenizer.chatTemplate !== undefined;
-    showTab(canChat ? "chat" : "write", ["chat", "write", "measure"].slice(canChat ? 0 : 1));
+    element("no-template", HTMLElement).hidden = speaker.canChat;
+    const tabs = [speaker.canChat ? ["chat"] : [], ["write"], speaker.model === undefined ? [] : ["measure"]].flat();
+    showTab(tabs[0]!, tabs);
     talk.forget();
     manuscript.count();
-    measurement.describe(model);
-    if (canChat) element("message", HTMLTextAreaElement).focus();
+    if (speaker.model !== undefined) measurement.describe(speaker.model);
+    if (speaker.canChat) element("message", HTMLTextAreaElement).focus();
     else button("continue").focus();
   },
-});
-
-document.addEventListener("keydown", ({ key }) => {
-  if (key === "Escape") writer?.stop();
 });

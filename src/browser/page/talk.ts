@@ -4,12 +4,13 @@
  * @module
  */
 import type { ChatMessage } from "../mod.ts";
-import { button, element } from "./elements.ts";
+import { button, element, follow } from "./elements.ts";
 import type { Writer } from "./writer.ts";
 
 /** Lets the conversation be led with the writer of the moment. */
 export function setUpTalk(writer: () => Writer | undefined): { readonly forget: () => void } {
   const list = element("messages", HTMLElement);
+  const composer = element("composer", HTMLFormElement);
   const field = element("message", HTMLTextAreaElement);
   const editLast = button("edit-last");
   const messages: ChatMessage[] = [];
@@ -41,7 +42,8 @@ export function setUpTalk(writer: () => Writer | undefined): { readonly forget: 
     item.setAttribute("aria-busy", "true");
     try {
       // A template leaves the space before the first word to the model.
-      const onText = (text: string) => item.append(item.textContent === "" ? text.trimStart() : text);
+      const onText = (text: string) =>
+        follow(composer, () => item.append(item.textContent === "" ? text.trimStart() : text));
       await current.answer([...messages], onText, signal);
     } finally {
       // What has come of an answer that was stopped stays, and the conversation goes on from it.
@@ -56,7 +58,7 @@ export function setUpTalk(writer: () => Writer | undefined): { readonly forget: 
     field.focus();
   };
 
-  element("composer", HTMLFormElement).addEventListener("submit", (event) => {
+  composer.addEventListener("submit", (event) => {
     event.preventDefault();
     send();
   });

@@ -1,24 +1,24 @@
 /**
- * A loaded model at work: one thing at a time, which can be stopped, and whose errors are shown in the page.
+ * A speaker at work: one thing at a time, which can be stopped, and whose errors are shown in the page.
  *
  * @module
  */
-import type { ChatMessage, GenerateOptions, Model, Session, TextChunk } from "../mod.ts";
+import type { ChatMessage, GenerateOptions } from "../mod.ts";
 import { element, numberIn } from "./elements.ts";
 import { showContext, Speedometer } from "./meter.ts";
 import { sentenceOf } from "./sentences.ts";
+import type { Piece, Speaker } from "./speaker.ts";
 
 /** See the module's description. */
 export class Writer {
-  /** The model. */
-  readonly model: Model;
-  #session: Session | undefined;
+  /** Who speaks. */
+  readonly speaker: Speaker;
   #abort = new AbortController();
   #running: Promise<void> | undefined;
 
   /** Starts idle. */
-  constructor(model: Model) {
-    this.model = model;
+  constructor(speaker: Speaker) {
+    this.speaker = speaker;
   }
 
   /** Whether something is under way. */
@@ -61,57 +61,38 @@ export class Writer {
   }
 
   /**
-   * Continues a prompt, of which only what differs from the session's tokens is computed.
+   * Continues a text.
    *
-   * @param prompt Token ids.
    * @param onText Told of text as it comes.
    */
-  async continue(prompt: ArrayLike<number>, onText: (text: string) => void, signal: AbortSignal): Promise<void> {
-    const session = this.#openSession();
-    let same = 0;
-    while (same < session.length && session.tokens[same] === prompt[same]) same++;
-    session.truncate(same);
-    session.append(Array.from(prompt).slice(same));
-    await this.#follow(session.generate({ ...samplingOptions(), signal }), onText);
+  async continue(text: string, onText: (text: string) => void, signal: AbortSignal): Promise<void> {
+    await this.#follow(this.speaker.continue(text, { ...samplingOptions(), signal }), onText);
   }
 
   /** Answers the last message of a conversation. */
   async answer(messages: readonly ChatMessage[], onText: (text: string) => void, signal: AbortSignal): Promise<void> {
-    const session = this.#openSession();
-    await this.#follow(this.model.chat(messages, { ...samplingOptions(), signal, session }), onText);
+    await this.#follow(this.speaker.answer(messages, { ...samplingOptions(), signal }), onText);
   }
 
-  /** Gives up what was read so far: a model's RoPE scaling can only change while nothing holds its keys. */
-  forget(): void {
-    this.#session?.dispose();
-    this.#session = undefined;
-  }
-
-  #openSession(): Session {
-    return this.#session ??= this.model.createSession();
-  }
-
-  async #follow(generation: AsyncIterable<TextChunk>, onText: (text: string) => void): Promise<void> {
+  async #follow(pieces: AsyncIterable<Piece>, onText: (text: string) => void): Promise<void> {
     const announcement = element("announcement", HTMLElement);
     announcement.textContent = "Writing";
     const speedometer = new Speedometer();
-    const showUse = () => showContext(this.#session?.length ?? 0, this.model.contextLength);
     try {
-      for await (const { text, tokens } of generation) {
-        speedometer.add(tokens.length);
-        onText(text);
-        showUse();
+      for await (const { text, nTokens, used } of pieces) {
+        if (nTokens > 0) speedometer.add(nTokens);
+        if (text !== "") onText(text);
+        if (used !== undefined) showContext(used, this.speaker.contextLength);
       }
     } finally {
-      showUse();
       announcement.textContent = `Wrote ${speedometer.count} tokens`;
     }
   }
 
-  /** Stops, and frees everything but the model. */
+  /** Stops, and frees everything. */
   async dispose(): Promise<void> {
     await this.stop();
-    this.forget();
+    this.speaker.dispose();
   }
 }
 
