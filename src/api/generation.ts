@@ -221,6 +221,8 @@ export class Generation implements AsyncIterable<TextChunk> {
         },
       };
       return this.#result;
+    } catch (error) {
+      throw sequence.refusal ?? error;
     } finally {
       await ids?.return("length");
       constraint?.dispose();

@@ -82,6 +82,11 @@ export class Sequence {
     return this.#gone.signal;
   }
 
+  /** Why it is of no use any more: what a disposed model or session leaves behind fails in many ways, for one reason. */
+  get refusal(): Error | undefined {
+    return [this.runtime.gone, this.gone].find(({ aborted }) => aborted)?.reason;
+  }
+
   /** Tokens that can still be added. */
   get room(): number {
     return this.runtime.contextLength - this.#tokens.length;
@@ -157,8 +162,7 @@ export class Sequence {
       });
       return await this.cache.reserve(length);
     } catch (error) {
-      // What a disposed model or session leaves behind fails in many ways, for one reason.
-      throw [runtime.gone, this.gone].find(({ aborted }) => aborted)?.reason ?? error;
+      throw this.refusal ?? error;
     } finally {
       if (this.gone.aborted) this.#state?.dispose();
     }
