@@ -51,7 +51,15 @@ export class SyntheticModel {
   readonly #token: Tensor;
 
   /** Allocates everything. */
-  constructor(gpu: Gpu, options: SyntheticOptions) {
+  static async create(gpu: Gpu, options: SyntheticOptions): Promise<SyntheticModel> {
+    const model = new SyntheticModel(gpu, options);
+    await model.#cache.reserve(options.contextLength);
+    // The f16 pair 0.5, 1.0, and an f32 near 0.008.
+    for (const { k, v } of model.#cache.layers) for (const each of [k, v]) model.#fill(each, 0x3c003800);
+    return model;
+  }
+
+  private constructor(gpu: Gpu, options: SyntheticOptions) {
     const { config, kvFormat, contextLength, prefillChunk } = options;
     this.#gpu = gpu;
     this.#options = options;
@@ -77,9 +85,6 @@ export class SyntheticModel {
     );
     this.#llama = new Llama(config, weights, createScratch(gpu, config, chunkSize(prefillChunk, contextLength)));
     this.#cache = new KvCache(gpu, config, kvFormat, contextLength, prefillChunk);
-    this.#cache.reserve(contextLength);
-    // The f16 pair 0.5, 1.0, and an f32 near 0.008.
-    for (const { k, v } of this.#cache.layers) for (const each of [k, v]) this.#fill(each, 0x3c003800);
     this.#selection = createSelection(gpu, config.vocabSize, 1024);
     this.#ropeTable = gpu.createTensor("rope table", "f32", [contextLength, config.rotaryDim / 2, 2]);
     this.#state = gpu.createTensor("sequence state", "u32", [8]);

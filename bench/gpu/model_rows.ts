@@ -94,7 +94,7 @@ async function measureModel(
   const { prompts, depths, prefillChunk, steps } = plan;
   const contextLength = Math.max(...prompts, ...depths.map((depth) => depth + steps * 8));
   const options = { config: shapeOf(model), weights: "q4", kvFormat, contextLength, prefillChunk, fill: true } as const;
-  using synthetic = new SyntheticModel(gpu, options);
+  using synthetic = await SyntheticModel.create(gpu, options);
   await gpu.settle();
   const chunkMs = new Map<number, number>();
   for (const tokens of prompts) {

@@ -34,7 +34,7 @@ async function listKernels(): Promise<Map<string, ListedShader>> {
       const { device, shaders } = createListingDevice(ADAPTER);
       using gpu = await Gpu.from(device);
       const options = { config: shapeOf(model, 1), kvFormat, contextLength: 65536, prefillChunk: 512, fill: false };
-      using synthetic = new SyntheticModel(gpu, { ...options, weights: "q4" });
+      using synthetic = await SyntheticModel.create(gpu, { ...options, weights: "q4" });
       synthetic.decode(0);
       synthetic.prefill(0, 512, true);
       const counts = new Map<string, number>();

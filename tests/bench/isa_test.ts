@@ -40,7 +40,7 @@ Deno.test("the listing device finds every kernel of a model whose weights would 
   const { device, shaders } = createListingDevice({ subgroupSize: 32, maxTensorBytes: 2 ** 31 - 16 });
   using gpu = await Gpu.from(device);
   const options = { config: shapeOf("Llama-2-7B", 2), weights: "q4", kvFormat: "q8", fill: false } as const;
-  using model = new SyntheticModel(gpu, { ...options, contextLength: 65536, prefillChunk: 512 });
+  using model = await SyntheticModel.create(gpu, { ...options, contextLength: 65536, prefillChunk: 512 });
   model.decode(0);
   model.prefill(0, 512, true);
   const names = new Set(shaders.map(({ name }) => name.replace(/\..*/, "")));
