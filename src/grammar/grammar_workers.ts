@@ -87,7 +87,7 @@ export class GrammarWorkers implements Disposable {
     const ask = async (request: GrammarRequest, timeoutMs: number): Promise<GrammarState> => {
       isSound = false;
       const answer = await call<GrammarAnswer>(worker, request, { timeoutMs, failure: tooComplex, signal: signals });
-      if ("stopped" in answer) throw tooComplex(answer.stopped);
+      if ("stopped" in answer) throw tooComplex("it takes more memory than it may", answer.stopped);
       isSound = true;
       if ("error" in answer) throw new GrammarError(answer.code, `Cannot use the grammar: ${shortened(answer.error)}`);
       return answer;
@@ -194,8 +194,8 @@ export class GrammarMatcher implements Constraint, Disposable {
   }
 }
 
-function tooComplex(reason: string): GrammarError {
-  return new GrammarError("TooComplex", `Cannot use the grammar: ${shortened(reason)}; use a simpler one`);
+function tooComplex(reason: string, cause?: string): GrammarError {
+  return new GrammarError("TooComplex", `Cannot use the grammar: ${shortened(reason)}; use a simpler one`, { cause });
 }
 
 /** A reason on one line, without the lines of the grammar that it shows; it may be of any length. */

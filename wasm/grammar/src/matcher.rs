@@ -27,6 +27,10 @@ fn schema_grammar(source: &str) -> Result<TopLevelGrammar, Failure> {
     Ok(TopLevelGrammar::from_json_schema(schema))
 }
 
+fn no_token() -> Failure {
+    Failure::new(Kind::NoToken, "no token of the model continues its text")
+}
+
 impl Matcher {
     /// Starts on a grammar.
     pub fn new(vocabulary: &Vocabulary, kind: &str, source: &str) -> Result<Self, Failure> {
@@ -50,7 +54,11 @@ impl Matcher {
             return Ok(vec![0; n_words]);
         }
         let is_whole = self.matcher.is_accepting().map_err(|error| Failure::told(&error.to_string()))?;
-        let allowed = self.matcher.compute_mask().map_err(|error| Failure::told(&error.to_string()))?;
+        let allowed = self.matcher.compute_mask().map_err(|error| match error.to_string() {
+            // What llguidance says where nothing follows and the text is not whole, as under a rule that only names itself.
+            message if message.starts_with("NoExtension") => no_token(),
+            message => Failure::told(&message),
+        })?;
         self.check()?;
         let mut words = allowed.as_slice().to_vec();
         words.resize(n_words, 0);
@@ -59,7 +67,7 @@ impl Matcher {
         }
         if words.iter().all(|word| *word == 0) {
             if !is_whole {
-                return Err(Failure::new(Kind::NoToken, "no token of the model continues the text"));
+                return Err(no_token());
             }
             self.is_complete = true;
         }

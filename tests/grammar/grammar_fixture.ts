@@ -1,0 +1,33 @@
+/**
+ * Grammars without a model, for tests.
+ *
+ * @module
+ */
+import { type GrammarLimits, GrammarWorkers } from "../../src/grammar/grammar_workers.ts";
+import { spellTokens } from "../../src/grammar/token_bytes.ts";
+import { Tokenizer } from "../../src/tokenizer/tokenizer.ts";
+import { Tokenizer as CoreTokenizer } from "../../wasm/mod.ts";
+
+const json = await Deno.readFile(new URL("../testdata/pg-nano-yarn-2k/tokenizer.json", import.meta.url));
+
+/** The tokenizer that the grammars' tokens are of. */
+export const tokenizer: Tokenizer = new Tokenizer(CoreTokenizer.fromJson(json), "tokenizer.json");
+
+/** The token that ends a text. */
+export const END_ID: number = tokenizer.specialIds.find((id) => tokenizer.piece(id) === "</s>")!;
+
+/** Starts the worker that follows grammars. */
+export function openGrammarWorker(): Worker {
+  return new Worker(new URL("../../src/grammar/grammar_worker.ts", import.meta.url), { type: "module" });
+}
+
+/** Workers with the vocabulary of pg-nano. */
+export function grammarWorkers(limits?: GrammarLimits, endIds: readonly number[] = [END_ID]): GrammarWorkers {
+  const spell = () => spellTokens(tokenizer, tokenizer.vocabSize);
+  return new GrammarWorkers({ spell, endIds }, openGrammarWorker, limits);
+}
+
+/** Ids that a mask allows, ascending. */
+export function allowedIds(mask: Uint32Array): number[] {
+  return Array.from({ length: 32 * mask.length }, (_, id) => id).filter((id) => (mask[id >> 5]! >> (id & 31)) & 1);
+}
