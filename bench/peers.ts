@@ -1,12 +1,15 @@
 /**
- * Skein beside llama.cpp on the same GGUF file, the same token ids and the same machine, in one run: rounds of the
- * contestants are interleaved, so that whatever else the machine does meets all of them alike.
+ * Skein beside llama.cpp on the same GGUF file, and beside onnxruntime-web on an ONNX export of the same model, with the
+ * same token ids on the same machine, in one run: rounds of the contestants are interleaved, so that whatever else the
+ * machine does meets all of them alike.
  *
- * usage: deno task bench:peers MODEL.gguf [--prompt-tokens 128 --tokens 16 --rounds 3 --peers FOLDER --json]
+ * usage: deno task bench:peers MODEL.gguf [--onnx FOLDER --prompt-tokens 128 --tokens 16 --rounds 3 --peers FOLDER --json]
  *
  * llama.cpp comes from npm (node-llama-cpp, its own Vulkan and CPU builds) and is installed into dist/peers, or is
- * taken from the folder that --peers names. Both run greedily with an empty cache; prefill is the time to the first
- * token, decode the time from the first to the last.
+ * taken from the folder that --peers names; so is onnxruntime-web, whose WebGPU backend runs on Deno's WebGPU. --onnx
+ * names what `python -m onnxruntime_genai.models.builder -m MODEL -p int4 -e webgpu --extra_options prune_lm_head=true`
+ * wrote; on a software adapter, which has no fast f16, add use_webgpu_fp32=true. All run greedily with an empty cache;
+ * prefill is the time to the first token, decode the time from the first to the last.
  *
  * @module
  */
@@ -14,7 +17,8 @@ import { resolvePath } from "../src/cli/command.ts";
 import { flag, integer, readOptions, text, UsageError } from "../src/cli/options.ts";
 import { loadModel } from "../mod.ts";
 
-const PACKAGE = "node-llama-cpp@3.22.1";
+const LLAMA_CPP = "node-llama-cpp@3.22.1";
+const ONNX_RUNTIME = "onnxruntime-web@1.30.0";
 
 /** One round of one contestant. */
 interface Round {
@@ -42,7 +46,8 @@ const { positionals, values } = readOptions(Deno.args, {
   "prompt-tokens": integer("Tokens of the prompt", { min: 2, max: 1024 }),
   "tokens": integer("Tokens to generate", { min: 2, max: 512 }),
   "rounds": integer("Rounds of each contestant", { min: 1, max: 100 }),
-  "peers": text("FOLDER", "Folder whose node_modules hold node-llama-cpp"),
+  "onnx": text("FOLDER", "int4 export of the same model, for onnxruntime-web"),
+  "peers": text("FOLDER", "Folder whose node_modules hold the peers"),
   "json": flag("Print one JSON document"),
 });
 const [path] = positionals;
@@ -51,13 +56,15 @@ const modelPath = resolvePath(path);
 const promptTokens = values["prompt-tokens"] ?? 128;
 const count = values.tokens ?? 16;
 
+const packages = values.onnx === undefined ? [LLAMA_CPP] : [LLAMA_CPP, ONNX_RUNTIME];
 const peers = values.peers === undefined ? await installPeers() : resolvePath(values.peers);
 const skein = await openSkein();
 const { contestant, tokens } = skein;
 await using vulkan = await openLlamaCpp("vulkan");
 await using cpu = await openLlamaCpp("cpu");
+await using onnx = values.onnx === undefined ? undefined : await openOnnxRuntime(resolvePath(values.onnx));
 await using own = contestant;
-const contestants = [own, vulkan, cpu];
+const contestants = [own, vulkan, cpu, ...(onnx === undefined ? [] : [onnx])];
 const rounds = new Map<Contestant, Round[]>(contestants.map((each) => [each, []]));
 // The first round of each pays for what is compiled and mapped on first use; it is run and not counted.
 for (let round = -1; round < (values.rounds ?? 3); round++) {
@@ -90,21 +97,32 @@ async function openSkein(): Promise<{ contestant: Contestant; tokens: readonly n
 }
 
 async function openLlamaCpp(backend: "vulkan" | "cpu"): Promise<Contestant> {
-  const script = new URL("llama_cpp.mjs", import.meta.url).pathname;
-  const process = new Deno.Command("node", {
-    args: [script, peers, backend, modelPath],
+  return await openProcess(`llama.cpp ${backend === "vulkan" ? "Vulkan" : "CPU"}`, "node", {
+    args: [scriptOf("llama_cpp.mjs"), peers, backend, modelPath],
     // Without a choice it ignores software adapters, and the comparison is about the same adapter.
     env: { GGML_VK_VISIBLE_DEVICES: "0" },
-    stdin: "piped",
-    stdout: "piped",
-  }).spawn();
+  });
+}
+
+async function openOnnxRuntime(folder: string): Promise<Contestant> {
+  const args = ["run", "-q", "--allow-read", "--allow-env", scriptOf("onnx_runtime.mjs"), peers, folder];
+  return await openProcess("onnxruntime-web", "deno", { args });
+}
+
+function scriptOf(name: string): string {
+  return new URL(name, import.meta.url).pathname;
+}
+
+/** A contestant in a process of its own, which answers JSON lines with JSON lines. */
+async function openProcess(name: string, command: string, options: Deno.CommandOptions): Promise<Contestant> {
+  const process = new Deno.Command(command, { ...options, stdin: "piped", stdout: "piped" }).spawn();
   const lines = process.stdout.pipeThrough(new TextDecoderStream());
   const reader = lines.getReader();
   let rest = "";
   const read = async () => {
     while (!rest.includes("\n")) {
       const { done, value } = await reader.read();
-      if (done) throw new Error(`llama.cpp (${backend}) ended before it answered`);
+      if (done) throw new Error(`${name} ended before it answered`);
       rest += value;
     }
     const line = rest.slice(0, rest.indexOf("\n"));
@@ -114,7 +132,7 @@ async function openLlamaCpp(backend: "vulkan" | "cpu"): Promise<Contestant> {
   const writer = process.stdin.getWriter();
   const { device, loadMs } = await read();
   return {
-    name: `llama.cpp ${backend === "vulkan" ? "Vulkan" : "CPU"}`,
+    name,
     device,
     loadMs,
     async run(tokens, count) {
@@ -131,13 +149,18 @@ async function openLlamaCpp(backend: "vulkan" | "cpu"): Promise<Contestant> {
 
 async function installPeers(): Promise<string> {
   const folder = new URL("../dist/peers", import.meta.url).pathname;
-  try {
-    await Deno.stat(`${folder}/node_modules/node-llama-cpp`);
-  } catch {
-    console.error(`skein: installing ${PACKAGE} into dist/peers`);
-    const args = ["install", "--prefix", folder, "--no-save", "--ignore-scripts", "--silent", PACKAGE];
+  const missing = [];
+  for (const each of packages) {
+    const { isFile } = await Deno.stat(`${folder}/node_modules/${each.split("@")[0]}/package.json`).catch(() => ({
+      isFile: false,
+    }));
+    if (!isFile) missing.push(each);
+  }
+  if (missing.length > 0) {
+    console.error(`skein: installing ${packages.join(" and ")} into dist/peers`);
+    const args = ["install", "--prefix", folder, "--no-save", "--ignore-scripts", "--silent", ...packages];
     const { success } = await new Deno.Command("npm", { args, stdout: "null" }).output();
-    if (!success) throw new Error(`npm install ${PACKAGE} failed`);
+    if (!success) throw new Error(`npm install ${packages.join(" ")} failed`);
   }
   return folder;
 }
