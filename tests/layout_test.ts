@@ -13,7 +13,7 @@ const ROOT = new URL("../", import.meta.url);
 const SKIPPED = /^(\.git|node_modules|dist|wasm\/(target|pkg|grammar\/(target|pkg)|fuzz\/(target|corpus|artifacts))|tests\/testdata)$/;
 
 /** Tests of the whole and not of one module. */
-const WHOLE = ["jsr", "layout", "readme"];
+const WHOLE = ["jsr", "layout", "readme", "supply_chain"];
 
 /** Suffixes of kernels that compute the same in another way and share a test. */
 const VARIANT = /_(direct|plain|shared|subgroup|tiled)$/;
