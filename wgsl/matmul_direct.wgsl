@@ -1,17 +1,19 @@
-// Matrix times several vectors, for software adapters: every invocation computes ROWS rows for 8 vectors.
+// Matrix times several vectors, for software adapters: every invocation computes ROWS rows for TOKENS vectors.
 //
 //   out[t][out_begin + o] (+)= sum_k W[o][k] x[t][k] + bias[bias_begin + o]
 //
-// Grid: (ceil(rows / (32 * ROWS)), ceil(n_rows / 8)) workgroups of 32 invocations.
-// Prelude: ROWS (matrix rows an invocation), LOADS and QUADS (see the format), TAIL (the last group of a row has fewer
-// than 32 columns).
+// Grid: (ceil(rows / (8 * ROWS)), ceil(n_rows / TOKENS)) workgroups of 8 invocations.
+// Prelude: ROWS (matrix rows an invocation), TOKENS (2, 4 or 8), AT_ONCE (8 / TOKENS, at most QUADS), TOUCHES (ROWS / 4,
+// or 0), LOADS and QUADS (see the format), TAIL (the last group of a row has fewer than 32 columns).
 // Joined after a file of formats/. Needs subgroups of at least 8.
 //
-// The sums live in registers and run over k in order, so that none depends on the tile it falls in. Mesa's llvmpipe
-// makes every load a scalar loop over lanes, about 100 cycles for a vec4 in eight lanes: lane t therefore loads vector
-// t's x, and broadcasts, one instruction each, spread it. What lost: every lane loading x (a fifth as fast), more than
-// 32 sums an invocation (slower, and seconds to compile), one load of scales for two groups in nested loops (a third
-// slower).
+// The sums live in registers and run over k in order, so that none depends on the tile it falls in, nor on TOKENS.
+// Mesa's llvmpipe makes every load a scalar loop over lanes, about 100 cycles for a vec4 in eight lanes, and loads take
+// more than half of the time. Lane i therefore loads x of vector i % TOKENS, of AT_ONCE quads that follow one another,
+// and broadcasts, one instruction each, spread it; scales are loaded for two groups; and where loads are few enough,
+// lines of the next workgroup's weights are touched as in matvec_direct. What lost: every lane loading x (a fifth as
+// fast), more than 32 sums an invocation (slower, and seconds to compile), quads or pairs of groups in loops of their
+// own (a third slower: unrolled they leave the instruction cache), touches of 16-bit weights (a tenth slower).
 
 struct Params {
   rows: u32,
@@ -31,57 +33,66 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> out: array<f32>;  // (n_rows, out_stride)
 @group(0) @binding(5) var<uniform> params: Params;
 
-@compute @workgroup_size(32)
-fn main(
-  @builtin(workgroup_id) workgroup: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-  @builtin(subgroup_invocation_id) subgroup_lane: u32,
-) {
-  let first = workgroup.x * (32u * ROWS) + lane;
-  let first_token = workgroup.y * 8u;
+@compute @workgroup_size(8)
+fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let first = workgroup.x * (8u * ROWS) + lane;
+  let first_token = workgroup.y * TOKENS;
   var row: array<u32, ROWS>;
   for (var r = 0; r < ROWS; r++) { // @unroll
-    row[r] = min(first + r * 32u, params.rows - 1u);
+    row[r] = min(first + r * 8u, params.rows - 1u);
   }
-  let token = min(first_token + (subgroup_lane & 7u), params.n_rows - 1u);
-  let begin4 = params.x_begin4 + token * params.columns4;
-  var total: array<array<f32, 8>, ROWS>;
+  let token_begin4 = params.x_begin4 + min(first_token + lane % TOKENS, params.n_rows - 1u) * params.columns4;
+  let begin4 = token_begin4 + lane / TOKENS % AT_ONCE;
+  let last4 = token_begin4 + params.columns4 - 1u;
+  var total: array<array<f32, TOKENS>, ROWS>;
+  let last_load = params.rows * params.groups * LOADS - 1u;
+  let stretch = 8u * ROWS * params.groups * LOADS;
+  let next = (workgroup.x + 1u) * stretch + lane * 4u;
+  var touched = 0u;
+  var pair: array<vec4f, ROWS>;
   for (var g = 0u; g < params.groups; g++) {
     var scale: array<vec2f, ROWS>;
     if (SCALED) {
       for (var r = 0; r < ROWS; r++) { // @unroll
-        let pair = scale_pair(row[r], g / 2u, params.groups);
-        scale[r] = select(pair.xy, pair.zw, (g & 1u) != 0u);
+        if ((g & 1u) == 0u) {
+          pair[r] = scale_pair(row[r], g / 2u, params.groups);
+        }
+        scale[r] = select(pair[r].xy, pair[r].zw, (g & 1u) != 0u);
       }
     }
     for (var l = 0; l < LOADS; l++) { // @unroll
+      for (var i = 0; i < TOUCHES; i++) { // @unroll
+        touched ^= weight[min(next + ((g * LOADS + l) * TOUCHES + i) * 32u, last_load)].x;
+      }
       var load: array<Load, ROWS>;
       for (var r = 0; r < ROWS; r++) { // @unroll
         load[r] = load_weights(row[r], g * LOADS + l, params.groups);
       }
-      for (var j = 0; j < QUADS; j++) { // @unroll
-        let k4 = g * 8u + l * QUADS + j;
-        if (!TAIL || k4 < params.columns4) {
-          let mine = x[begin4 + k4];
-          var w: array<vec4f, ROWS>;
-          for (var r = 0; r < ROWS; r++) { // @unroll
-            w[r] = quad(load[r], j);
-            if (HAS_MIN) {
-              w[r] = fma(vec4f(scale[r].x), w[r], vec4f(scale[r].y));
-            } else if (SCALED) {
-              w[r] *= scale[r].x;
-            }
-          }
-          for (var t = 0; t < 8; t++) { // @unroll
-            let value = vec4f(
-              subgroupBroadcast(mine.x, t),
-              subgroupBroadcast(mine.y, t),
-              subgroupBroadcast(mine.z, t),
-              subgroupBroadcast(mine.w, t),
-            );
+      for (var first_j = 0; first_j < QUADS; first_j += AT_ONCE) { // @unroll
+        let first_k4 = g * 8u + l * QUADS + first_j;
+        let mine = x[select(begin4 + first_k4, min(begin4 + first_k4, last4), TAIL)];
+        for (var i = 0; i < AT_ONCE; i++) { // @unroll
+          if (!TAIL || first_k4 + i < params.columns4) {
+            var w: array<vec4f, ROWS>;
             for (var r = 0; r < ROWS; r++) { // @unroll
-              let sum = fma(w[r].y, value.y, fma(w[r].x, value.x, total[r][t]));
-              total[r][t] = fma(w[r].w, value.w, fma(w[r].z, value.z, sum));
+              w[r] = quad(load[r], first_j + i);
+              if (HAS_MIN) {
+                w[r] = fma(vec4f(scale[r].x), w[r], vec4f(scale[r].y));
+              } else if (SCALED) {
+                w[r] *= scale[r].x;
+              }
+            }
+            for (var t = 0; t < TOKENS; t++) { // @unroll
+              let value = vec4f(
+                subgroupBroadcast(mine.x, i * TOKENS + t),
+                subgroupBroadcast(mine.y, i * TOKENS + t),
+                subgroupBroadcast(mine.z, i * TOKENS + t),
+                subgroupBroadcast(mine.w, i * TOKENS + t),
+              );
+              for (var r = 0; r < ROWS; r++) { // @unroll
+                let sum = fma(w[r].y, value.y, fma(w[r].x, value.x, total[r][t]));
+                total[r][t] = fma(w[r].w, value.w, fma(w[r].z, value.z, sum));
+              }
             }
           }
         }
@@ -89,13 +100,14 @@ fn main(
     }
   }
   for (var r = 0; r < ROWS; r++) { // @unroll
-    let o = first + r * 32u;
+    let o = first + r * 8u;
     var offset = 0.0;
     if (params.has_bias != 0u) {
       offset = bias[params.bias_begin + row[r]];
     }
-    for (var t = 0; t < 8; t++) { // @unroll
-      if (o < params.rows && first_token + t < params.n_rows) {
+    for (var t = 0; t < TOKENS; t++) { // @unroll
+      // A matrix has rows: the second condition never holds, but keeps the compiler from dropping the touches.
+      if ((o < params.rows && first_token + t < params.n_rows) || (params.rows == 0u && touched != 0u)) {
         let at = params.out_begin + (first_token + t) * params.out_stride + o;
         var value = total[r][t] + offset;
         if (params.add != 0u) {

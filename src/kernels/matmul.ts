@@ -16,15 +16,17 @@ const BINDINGS = { weight: "read", scales: "read", x: "read", bias: "read", out:
 const PARAMS = { ...PRODUCT_PARAMS, n_rows: "u32", out_stride: "u32" } as const;
 type Params = keyof typeof PARAMS;
 
-const matmulDirect = formatFamily((format): Kernel<Bindings, Params, "LOADS" | "QUADS" | "TAIL" | "ROWS"> =>
+type DirectNames = "LOADS" | "QUADS" | "TAIL" | "ROWS" | "TOKENS" | "AT_ONCE" | "TOUCHES";
+
+const matmulDirect = formatFamily((format): Kernel<Bindings, Params, DirectNames> =>
   defineKernel({
     name: `matmul_direct.${format}`,
     source: [...formatSource(format), wgsl.matmul_direct],
-    constants: ["LOADS", "QUADS", "TAIL", "ROWS"],
+    constants: ["LOADS", "QUADS", "TAIL", "ROWS", "TOKENS", "AT_ONCE", "TOUCHES"],
     bindings: BINDINGS,
     params: PARAMS,
     subgroups: true,
-    workgroups: ({ rows, n_rows }, { ROWS }) => [Math.ceil(rows / (32 * ROWS)), Math.ceil(n_rows / 8)],
+    workgroups: ({ rows, n_rows }, { ROWS, TOKENS }) => [Math.ceil(rows / (8 * ROWS)), Math.ceil(n_rows / TOKENS)],
     cost: ({ rows, groups, n_rows }) => rows * groups * GROUP * n_rows,
   })
 );
@@ -102,7 +104,12 @@ export function matmul(recorder: Recorder, operands: Matmul): void {
     if (!traits.isSoftware) {
       recorder.dispatch(matmulTiled[format], buffers, params, constants);
     } else if (hasSubgroups(traits)) {
-      recorder.dispatch(matmulDirect[format], buffers, params, { ...constants, ROWS: 3 });
+      // Few vectors spread their quads over the lanes; their sums have the same bits.
+      const TOKENS = nRows <= 2 ? 2 : nRows <= 4 ? 4 : 8;
+      const tile = { ROWS: 4, TOKENS, AT_ONCE: Math.min(8 / TOKENS, constants.QUADS) };
+      recorder.dispatch(matmulDirect[format], buffers, params, {
+        ...{ ...constants, ...tile, TOUCHES: constants.LOADS <= 2 ? 1 : 0 },
+      });
     } else {
       const tile = nRows === 1 ? { ROWS: 4, TOKENS: 1 } : { ROWS: 2, TOKENS: 8 };
       recorder.dispatch(matmulPlain[format], buffers, params, { ...constants, ...tile });
