@@ -6,7 +6,7 @@
  */
 import { GrammarError } from "../errors.ts";
 import type { Constraint } from "../model/constraint.ts";
-import { call, END, untilReady } from "../worker/call.ts";
+import { call, END, START_MS, untilReady } from "../worker/call.ts";
 import type { GrammarSource } from "./grammar.ts";
 import type { TokenBytes } from "./token_bytes.ts";
 
@@ -140,8 +140,7 @@ export class GrammarWorkers implements Disposable {
       this.#tokens ??= this.#vocabulary.spell();
       const endIds = Uint32Array.from(this.#vocabulary.endIds);
       const request: GrammarRequest = { tokens: this.#tokens, endIds };
-      const { beginMs: timeoutMs } = this.#limits;
-      await call(worker, request, { timeoutMs, failure: tooComplex, signal });
+      await call(worker, request, { timeoutMs: START_MS, failure: tooComplex, signal });
       return worker;
     } catch (error) {
       worker.terminate();

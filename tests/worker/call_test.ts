@@ -24,6 +24,16 @@ Deno.test("a worker is ready, answers, and ends", async () => {
   worker.postMessage(END);
 });
 
+Deno.test("time in which this thread stands still is not held against a worker", async () => {
+  const worker = workerOf(ECHO);
+  await untilReady(worker, { failure });
+  const answer = call(worker, 1, { timeoutMs: 100, failure });
+  const until = performance.now() + 300;
+  while (performance.now() < until);
+  assertEquals(await answer, [1]);
+  worker.postMessage(END);
+});
+
 Deno.test("a worker that takes too long, fails or is not waited for any more is told apart", async () => {
   const worker = workerOf(ECHO);
   await untilReady(worker, { failure });
