@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { fileSource, writeWhole } from "../checkpoint/deno_source.ts";
+import { fileSource } from "../checkpoint/deno_source.ts";
+import { writeWhole } from "../checkpoint/whole_file.ts";
 import type { ModelSource } from "../checkpoint/source.ts";
 import type { Host } from "./host.ts";
 import { type Inspection, inspectModelOn, loadModelOn, type LoadOptions } from "./load.ts";

@@ -1,5 +1,5 @@
 /**
- * Files on disk, through Deno. The only file of this folder that names it.
+ * Files on disk, through Deno.
  *
  * @module
  */
@@ -30,32 +30,6 @@ export async function denoSource(path: string, name: string = path): Promise<Mod
 /** A source of one file, which is looked for when it is first read. Needs permission to read it and nothing else. */
 export function fileSource(path: string, name: string = path): ModelSource {
   return new DiskSource(path, path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1), name);
-}
-
-/**
- * Writes a file. An existing one is replaced whole, or not at all; what a process that died left beside it, as
- * `path`.part, is overwritten.
- *
- * @param pieces Its content.
- */
-export async function writeWhole(
-  path: string,
-  pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-): Promise<void> {
-  const part = `${path}.part`;
-  try {
-    {
-      using file = await Deno.open(part, { write: true, create: true, truncate: true });
-      for await (const piece of pieces) {
-        for (let written = 0; written < piece.length;) written += await file.write(piece.subarray(written));
-      }
-      await file.syncData();
-    }
-    await Deno.rename(part, path);
-  } catch (error) {
-    await Deno.remove(part).catch(() => {});
-    throw error;
-  }
 }
 
 /** Keeps each file open from its first read on. Reads are done one after the other: they share a file position. */
@@ -118,6 +92,7 @@ class DiskSource implements ModelSource {
     let handle = this.#open.get(file);
     if (handle === undefined) {
       try {
+        if (this.#onlyFile === undefined) await this.#requireInside(file);
         handle = await Deno.open(this.#onlyFile === undefined ? `${this.#path}/${file}` : this.#path, { read: true });
       } catch (cause) {
         if (!(cause instanceof Deno.errors.NotFound)) throw cause;
@@ -126,5 +101,23 @@ class DiskSource implements ModelSource {
       this.#open.set(file, handle);
     }
     return handle;
+  }
+
+  /** A folder from a stranger may have links to files that are none of the model's. */
+  async #requireInside(file: string): Promise<void> {
+    const path = `${this.#path}/${file}`;
+    if (!(await Deno.lstat(path)).isSymlink) return;
+    const [target, folder] = await Promise.all([Deno.realPath(path), Deno.realPath(this.#path)]);
+    // The hub's cache has a model's files as links to its contents.
+    const [, cached] = /^(.*[\\/])snapshots[\\/][^\\/]+$/.exec(folder) ?? [];
+    const isIn = (root: string) => /^[\\/]/.test(target.slice(root.length)) && target.startsWith(root);
+    if (isIn(folder) || (cached !== undefined && isIn(`${cached}blobs`))) return;
+    throw new FormatError(
+      file,
+      `Cannot read ${file} of ${this.name}: it is a link out of the folder; put the file there`,
+      {
+        code: "Link",
+      },
+    );
   }
 }

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { writeWhole } from "../checkpoint/whole_file.ts";
+import { CapacityError } from "../errors.ts";
 import { reasonOf, resolvePath } from "./command.ts";
 import { UsageError } from "./options.ts";
 
@@ -29,7 +31,7 @@ export class WholeFile {
     const file = new WholeFile(flag, path);
     const info = await Deno.stat(file.#path).catch(() => undefined);
     if (info?.isDirectory) throw new UsageError(`Cannot write ${flag} ${JSON.stringify(path)}: it is a directory`);
-    const beside = file.#beside();
+    const beside = `${file.#path}.${crypto.randomUUID()}.part`;
     await file.#named(async () => {
       await Deno.writeTextFile(beside, "", { createNew: true });
       await Deno.remove(beside);
@@ -47,28 +49,20 @@ export class WholeFile {
     }
   }
 
-  /** Writes a file beside it and puts that in its place, so that it is never seen half written. */
+  /**
+   * Replaces the file as a whole, so that it is never seen half written.
+   *
+   * @throws {CapacityError} If the disk is full.
+   */
   async write(text: string): Promise<void> {
-    const beside = this.#beside();
-    await this.#named(async () => {
-      try {
-        await Deno.writeTextFile(beside, text, { createNew: true });
-        await Deno.rename(beside, this.#path);
-      } catch (error) {
-        await Deno.remove(beside).catch(() => {});
-        throw error;
-      }
-    });
-  }
-
-  #beside(): string {
-    return `${this.#path}.${crypto.randomUUID()}.part`;
+    await this.#named(() => writeWhole(this.#path, [new TextEncoder().encode(text)]));
   }
 
   async #named(action: () => Promise<void>): Promise<void> {
     try {
       await action();
     } catch (cause) {
+      if (cause instanceof CapacityError) throw cause;
       const reason = cause instanceof Deno.errors.NotFound ? "its folder is not there" : reasonOf(cause);
       throw new UsageError(`Cannot write ${this.#flag} ${JSON.stringify(this.#given)}: ${reason}`, { cause });
     }

@@ -10,9 +10,10 @@ import { Buffer } from "node:buffer";
 import { type Checkpoint, openCheckpoint } from "../checkpoint/checkpoint.ts";
 import { SMALL_FILES } from "../checkpoint/checkpoint_files.ts";
 import { isConverted, LAYOUT } from "../checkpoint/converted.ts";
-import { denoSource, writeWhole } from "../checkpoint/deno_source.ts";
+import { denoSource } from "../checkpoint/deno_source.ts";
 import { type ModelSource, readFile } from "../checkpoint/source.ts";
 import { sourceFingerprint } from "../checkpoint/source_fingerprint.ts";
+import { requireDiskSpace, writeWhole } from "../checkpoint/whole_file.ts";
 import { FormatError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { disposeMatrix, type Matrix } from "../gpu/matrix.ts";
@@ -84,6 +85,7 @@ export async function convertCheckpoint(
   await begin(folder, identity, out);
 
   const work = new Conversion(gpu, checkpoint, folder, files, options);
+  await requireDiskSpace(folder, await work.missingBytes(), `convert to ${out}`);
   for (const file of files) await work.write(file);
   await copySmallFiles(source, folder);
   if (files.length > 1) await writeText(`${folder}/model.safetensors.index.json`, safetensorsIndex(files));
@@ -154,6 +156,16 @@ class Conversion {
     this.#files = files;
     this.#options = options;
     this.total = files.reduce((sum, { slots }) => sum + slots.reduce((bytes, slot) => bytes + bytesOf(slot), 0), 0);
+  }
+
+  /** Bytes of tensors that no earlier run has written. */
+  async missingBytes(): Promise<number> {
+    let bytes = this.total;
+    for (const { name, slots } of this.#files) {
+      const isThere = await Deno.stat(`${this.#folder}/${name}`).then(() => true, () => false);
+      if (isThere) bytes -= slots.reduce((sum, slot) => sum + bytesOf(slot), 0);
+    }
+    return bytes;
   }
 
   /** Writes a file, unless an earlier run did. */

@@ -8,6 +8,7 @@
  */
 import { DownloadError } from "../errors.ts";
 import { openRange } from "../checkpoint/byte_range.ts";
+import { diskFull, isDiskFull } from "../checkpoint/whole_file.ts";
 import { type RetryPolicy, TransientError, withRetries } from "../checkpoint/retry.ts";
 import { type ContentHash, contentHash } from "./content_hash.ts";
 import { absent } from "./hub_cache.ts";
@@ -182,12 +183,14 @@ class Transfer {
 
 /** A file that holds the beginning of a content, with the hash of what it holds. */
 class PrefixFile {
+  readonly #path: string;
   readonly #file: Deno.FsFile;
   readonly #hash: ContentHash;
   /** Bytes that it holds. */
   length: number = 0;
 
-  private constructor(file: Deno.FsFile, hash: ContentHash) {
+  private constructor(path: string, file: Deno.FsFile, hash: ContentHash) {
+    this.#path = path;
     this.#file = file;
     this.#hash = hash;
   }
@@ -196,7 +199,7 @@ class PrefixFile {
   static async open(path: string, { file, signal }: FileDownload): Promise<PrefixFile> {
     const found = (await Deno.stat(path).catch(absent))?.size ?? 0;
     const handle = await Deno.open(path, { create: true, read: true, write: true, truncate: found > file.size });
-    const prefix = new PrefixFile(handle, contentHash(file));
+    const prefix = new PrefixFile(path, handle, contentHash(file));
     try {
       const memory = new Uint8Array(READ_BYTES);
       for (let count = await handle.read(memory); count !== null; count = await handle.read(memory)) {
@@ -211,7 +214,11 @@ class PrefixFile {
   }
 
   async append(bytes: Uint8Array): Promise<void> {
-    for (let written = 0; written < bytes.length;) written += await this.#file.write(bytes.subarray(written));
+    try {
+      for (let written = 0; written < bytes.length;) written += await this.#file.write(bytes.subarray(written));
+    } catch (error) {
+      throw isDiskFull(error) ? diskFull(this.#path, this.length, error) : error;
+    }
     this.#grow(bytes);
   }
 

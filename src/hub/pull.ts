@@ -4,6 +4,7 @@
  * @module
  */
 import { CONFIG_FILE, shardsOf, weightMapOf } from "../checkpoint/checkpoint_files.ts";
+import { requireDiskSpace } from "../checkpoint/whole_file.ts";
 import { DownloadError, FormatError } from "../errors.ts";
 import { chooseFiles } from "./choose_files.ts";
 import { downloadFile } from "./download_file.ts";
@@ -108,11 +109,13 @@ class Pull {
     const first = (weights.isIndex ? [...small, weights.file] : small).map((path) => this.#file(path));
     const shards = weights.isIndex ? [] : [this.#file(weights.file)];
     this.#expect([...first, ...shards]);
+    await this.#requireSpace([...first, ...shards]);
     await this.#fetchSmall(first);
     if (weights.isIndex) {
       const index = await Deno.readFile(this.#cache.blob(this.#file(weights.file)));
       shards.push(...shardsOf(weightMapOf(index, weights.file)).map((path) => this.#file(path)));
       this.#expect(shards);
+      await this.#requireSpace(shards);
     }
     if (small.includes(CONFIG_FILE)) {
       this.#options.checkConfig?.(await Deno.readTextFile(this.#cache.blob(this.#file(CONFIG_FILE))));
@@ -140,6 +143,17 @@ class Pull {
 
   #expect(files: readonly HubFile[]): void {
     this.#progress.expect(files.reduce((sum, { size }) => sum + size, 0));
+  }
+
+  /** Refuses what the disk has no room for; what was found of it needs none. */
+  async #requireSpace(files: readonly HubFile[]): Promise<void> {
+    let bytes = 0;
+    for (const file of files) {
+      const path = this.#cache.blob(file);
+      const found = await Deno.stat(path).catch(absent) ?? await Deno.stat(`${path}.incomplete`).catch(absent);
+      bytes += Math.max(0, file.size - (found?.size ?? 0));
+    }
+    await requireDiskSpace(this.#cache.folder, bytes, `download ${formatModelId(this.#id)}`);
   }
 
   /** Fetches files several at a time; the first failure ends all. */

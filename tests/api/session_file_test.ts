@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { CapacityError, FormatError, loadModel, type LoadOptions, type Model } from "../../mod.ts";
+import { withRoomFor } from "../faults/full_disk.ts";
 
 const folder = new URL("../testdata/pg-nano-yarn-2k", import.meta.url).pathname;
 const open = (options: LoadOptions = {}): Promise<Model> => loadModel(folder, { contextLength: 600, ...options });
@@ -97,5 +98,24 @@ Deno.test("a save that fails leaves the old file and nothing else", () =>
     await assertRejects(() => session.save(`${path}/taken`), Error);
     assertEquals([...Deno.readDirSync(path)].map(({ name }) => name), ["taken"]);
     assertEquals(await Deno.readTextFile(`${path}/taken/old`), "old");
+    assertEquals((await session.generate({ maxTokens: 1 }).result).tokens.length, 1);
+  }));
+
+Deno.test("a save onto a full disk leaves the old file, and says so", () =>
+  inFolder(async (path) => {
+    const file = `${path}/a.session`;
+    using model = await open();
+    using session = model.createSession();
+    session.append(PROMPT);
+    await session.generate({ maxTokens: 1 }).result;
+    await session.save(file);
+    const old = await Deno.readFile(file);
+    await session.generate({ maxTokens: 1 }).result;
+    for (const room of [0, 8, 100, old.length]) {
+      const save = () => withRoomFor(room, () => session.save(file));
+      await assertRejects(save, CapacityError, `Cannot write ${file}: the disk is full after ${room} bytes of it`);
+      assertEquals([...Deno.readDirSync(path)].map(({ name }) => name), ["a.session"]);
+    }
+    assertEquals(await Deno.readFile(file), old);
     assertEquals((await session.generate({ maxTokens: 1 }).result).tokens.length, 1);
   }));

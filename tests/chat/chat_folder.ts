@@ -17,7 +17,7 @@ export async function chatFolder(
 ): Promise<AsyncDisposable & { readonly path: string }> {
   const path = await Deno.makeTempDir();
   for (const file of ["config.json", "generation_config.json", "model.safetensors", "tokenizer.json"]) {
-    await Deno.symlink(new URL(file, PG_NANO).pathname, `${path}/${file}`);
+    await Deno.copyFile(new URL(file, PG_NANO), `${path}/${file}`);
   }
   const config = JSON.parse(await Deno.readTextFile(new URL("tokenizer_config.json", PG_NANO)));
   await Deno.writeTextFile(`${path}/tokenizer_config.json`, JSON.stringify({ ...config, chat_template: template }));

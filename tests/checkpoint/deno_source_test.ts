@@ -43,3 +43,48 @@ Deno.test("denoSource() says what is missing or too short", async () => {
   );
   source.close();
 });
+
+Deno.test("denoSource() follows links within a model's folder and into the hub's contents, and no others", async () => {
+  const root = await Deno.makeTempDir();
+  const model = `${root}/models--org--name/snapshots/${"0".repeat(40)}`;
+  try {
+    await Deno.mkdir(model, { recursive: true });
+    await Deno.mkdir(`${root}/models--org--name/blobs`);
+    await Deno.mkdir(`${root}/models--org--name/blobs-of-others`);
+    for (const path of ["secret", "models--org--name/blobs/content", "models--org--name/blobs-of-others/secret"]) {
+      await Deno.writeTextFile(`${root}/${path}`, "text");
+    }
+    await Deno.writeTextFile(`${model}/inside`, "text");
+    const links = {
+      relative: "inside",
+      cached: "../../blobs/content",
+      out: "../../../secret",
+      absolute: `${root}/secret`,
+      beside: "../../blobs-of-others/secret",
+      twice: "out",
+      nowhere: "../none",
+    };
+    for (const [name, target] of Object.entries(links)) await Deno.symlink(target, `${model}/${name}`);
+    const source = await denoSource(model);
+    const codeOf = (name: string) => source.size(name).then(() => "", (error) => (error as FormatError).code);
+    assertEquals(await Promise.all(Object.keys(links).map(codeOf)), [
+      "",
+      "",
+      "Link",
+      "Link",
+      "Link",
+      "Link",
+      "Missing",
+    ]);
+    await assertRejects(() => source.read("out", 0, 1), FormatError, "it is a link out of the folder");
+    source.close();
+    // In a folder that is no part of the hub's cache, the way to its contents is a way out.
+    await Deno.mkdir(`${root}/models--org--name/model`);
+    await Deno.symlink("../blobs/content", `${root}/models--org--name/model/config.json`);
+    const other = await denoSource(`${root}/models--org--name/model`);
+    await assertRejects(() => other.size("config.json"), FormatError, "it is a link out of the folder");
+    other.close();
+  } finally {
+    await Deno.remove(root, { recursive: true });
+  }
+});

@@ -1,6 +1,8 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { UsageError } from "../../src/cli/options.ts";
 import { expectDifferentFiles, WholeFile } from "../../src/cli/whole_file.ts";
+import { CapacityError } from "../../src/errors.ts";
+import { withRoomFor } from "../faults/full_disk.ts";
 
 async function withFolder(run: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir();
@@ -29,6 +31,18 @@ Deno.test("WholeFile keeps the old file whole when the new one cannot take its p
     await Deno.mkdir(`${folder}/a.csv/inner`, { recursive: true });
     await assertRejects(() => file.write("new"), UsageError, `Cannot write --csv "${folder}/a.csv"`);
     assertEquals(await namesIn(folder), ["a.csv"]);
+  }));
+
+Deno.test("WholeFile keeps the old file whole where the disk is full, and says so", () =>
+  withFolder(async (folder) => {
+    const file = await WholeFile.at("--csv", `${folder}/a.csv`);
+    await file.write("old");
+    await assertRejects(
+      () => withRoomFor(2, () => file.write("new")),
+      CapacityError,
+      "a.csv: the disk is full after 2 bytes",
+    );
+    assertEquals([await file.read(), await namesIn(folder)], ["old", ["a.csv"]]);
   }));
 
 Deno.test("WholeFile refuses a directory and a folder that is not there, before anything is lost", () =>

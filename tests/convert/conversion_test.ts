@@ -1,8 +1,16 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { type ConversionProgress, convertModel, FormatError, inspectModel, loadModel } from "../../mod.ts";
+import {
+  CapacityError,
+  type ConversionProgress,
+  convertModel,
+  FormatError,
+  inspectModel,
+  loadModel,
+} from "../../mod.ts";
 import { openCheckpoint } from "../../src/checkpoint/checkpoint.ts";
 import { denoSource } from "../../src/checkpoint/deno_source.ts";
 import { filesBelow } from "../../src/hub/hub_cache.ts";
+import { withRoomFor } from "../faults/full_disk.ts";
 import { CONFIG, encode, sourceOf, tensorsOf } from "../checkpoint/tiny_checkpoint.ts";
 
 const TINY = new URL("../testdata/tiny/", import.meta.url).pathname;
@@ -57,6 +65,18 @@ Deno.test("a conversion writes files of the size that is asked for, and an index
     assertEquals(await logprobs(path, "auto"), await logprobs(source, "q8"));
     assertEquals([...new Set(seen.map(({ phase }) => phase))], ["convert", "verify"]);
     assertEquals([seen.at(-1)!.loaded, seen.at(-1)!.file], [seen.at(-1)!.total, files.at(-1)]);
+  });
+});
+
+Deno.test("a conversion onto a full disk says so, and goes on after the files that it finished", async () => {
+  await withFolder(async (folder) => {
+    const work = () => convertModel(`${TINY}gqa_tied`, `${folder}/out`, { weights: "q8", shardBytes: 10_000 });
+    for (const room of [0, 100, 12_000, 20_000]) {
+      await assertRejects(() => withRoomFor(room, work), CapacityError, "the disk is full after ");
+      assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name), ["out.incomplete"]);
+    }
+    const { path } = await work();
+    assertEquals(await logprobs(path, "auto"), await logprobs(`${TINY}gqa_tied`, "q8"));
   });
 });
 

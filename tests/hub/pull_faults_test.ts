@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { DownloadError } from "../../src/errors.ts";
+import { CapacityError, DownloadError } from "../../src/errors.ts";
 import { Pcg32 } from "../../src/eval/pcg32.ts";
 import type { DownloadProgress } from "../../src/hub/transfer_progress.ts";
+import { withRoomFor } from "../faults/full_disk.ts";
 import { contentOf, hashesOf, type HubFaults } from "./local_hub.ts";
 import { assertNoPartialBlob, assertWhole, blobs, FOLDER, scene, WEIGHTS } from "./pull_scene.ts";
 
@@ -11,6 +12,17 @@ Deno.test("pullModel() finishes over connections that keep breaking", async () =
   await scene({ redirects: true, dropAfter }, async ({ hub, cache, pull }) => {
     await assertWhole(hub, await pull());
     await assertNoPartialBlob(hub, cache);
+  });
+});
+
+Deno.test("pullModel() says that the disk is full, and goes on from there when it is not", async () => {
+  await scene({}, async ({ hub, cache, pull }) => {
+    const size = hub.files.get(WEIGHTS)!.length;
+    for (const room of [0, 1000, size >> 1]) {
+      await assertRejects(() => withRoomFor(room, () => pull()), CapacityError, "the disk is full after ");
+      await assertNoPartialBlob(hub, cache);
+    }
+    await assertWhole(hub, await pull());
   });
 });
 
