@@ -4,6 +4,9 @@
  * @module
  */
 import type { TextChunk } from "../api/generation.ts";
+import { GrammarError } from "../errors.ts";
+import { callGrammar } from "./answer_format.ts";
+import { invalid } from "./api_error.ts";
 import { type FoundCall, ToolCallParser } from "../chat/tool_calls.ts";
 import { readChatRequest } from "./chat_request.ts";
 import type { Engine } from "./engine.ts";
@@ -33,11 +36,14 @@ interface Choice {
 export async function chatCompletions(exchange: Exchange, engineOf: (model: string) => Engine): Promise<Usage> {
   const request = readChatRequest(await exchange.readJson());
   const engine = engineOf(request.model);
-  const { messages, tools, variables, options, n } = request;
-  requireVocabulary(options, engine.model.config.vocabSize);
+  const { messages, toolUse, variables, n } = request;
+  const tools = toolUse?.tools;
+  requireVocabulary(request.options, engine.model.config.vocabSize);
   requireShort(engine.model, messages.reduce((sum, { content }) => sum + content.length, 0));
   const { tokens } = await engine.model.renderChat(messages, { variables, ...(tools === undefined ? {} : { tools }) });
   const prompt = requireRoom(engine.model, Array.from(tokens), "messages");
+  const grammar = toolUse === undefined ? request.responseGrammar : callGrammar(toolUse, engine.model);
+  const options = grammar === undefined ? request.options : { ...request.options, grammar };
   const texts = new TokenTexts(engine.model.tokenizer);
   const head = { id: answerId("chatcmpl"), created: unixSeconds(), model: engine.id };
   const choices = Array.from({ length: n }, (): Choice => ({
@@ -71,6 +77,9 @@ export async function chatCompletions(exchange: Exchange, engineOf: (model: stri
       if (events === undefined || content === "" && logprobs === undefined) return;
       await delta(index, { content }, logprobsOf(logprobs), null);
     },
+  }).catch((error) => {
+    if (!(error instanceof GrammarError)) throw error;
+    throw invalid(toolUse === undefined ? "response_format" : "tools", error.message);
   });
   const usage = usageOf([prompt], result);
   const ends = result.choices.map(({ finishReason, logprobs }, index) => {

@@ -3,7 +3,9 @@
  *
  * @module
  */
-import type { ChatMessage, Tool, ToolCall } from "../chat/message.ts";
+import type { ChatMessage, ToolCall } from "../chat/message.ts";
+import type { Grammar } from "../grammar/grammar.ts";
+import { responseGrammar, type ToolUse, toolUse } from "./answer_format.ts";
 import { invalid } from "./api_error.ts";
 import { Fields, isRecord, shown } from "./fields.ts";
 import { type SharedRequest, sharedRequest } from "./sampling_fields.ts";
@@ -13,16 +15,15 @@ export interface ChatRequest extends SharedRequest {
   /** The conversation, as templates take it. */
   readonly messages: readonly ChatMessage[];
   /** Tools that the assistant may call; undefined where it may call none. */
-  readonly tools: readonly Tool[] | undefined;
+  readonly toolUse: ToolUse | undefined;
+  /** What the answer is held to; undefined where it is any text. */
+  readonly responseGrammar: Grammar | undefined;
   /** More variables of the template. */
   readonly variables: Readonly<Record<string, unknown>>;
 }
 
-const NO_GRAMMAR = "answers cannot be held to a grammar yet; ask for it in the messages";
-
-/** Messages and tools of one request. */
+/** Messages of one request. */
 const MOST_MESSAGES = 10_000;
-const MOST_TOOLS = 128;
 
 /**
  * Checks a request.
@@ -33,7 +34,15 @@ export function readChatRequest(body: unknown): ChatRequest {
   const fields = new Fields(body);
   const shared = sharedRequest(fields, ["max_completion_tokens", "max_tokens"], 1);
   const messages = messagesOf(fields.take("messages"));
-  const tools = toolsOf(fields);
+  const use = toolUse(fields);
+  const grammar = responseGrammar(fields);
+  if (use !== undefined && grammar !== undefined) {
+    throw invalid(
+      "response_format",
+      "Cannot hold an answer that may call tools to a response_format: set tool_choice to none, or leave out one of the two",
+      "unsupported_parameter",
+    );
+  }
   const logprobs = fields.boolean("logprobs") ?? false;
   const topLogprobs = fields.integer("top_logprobs", { min: 0, max: 20 });
   if (topLogprobs !== undefined && !logprobs) {
@@ -43,7 +52,6 @@ export function readChatRequest(body: unknown): ChatRequest {
   if (!isRecord(variables)) {
     throw invalid("chat_template_kwargs", `Expected an object as chat_template_kwargs, got ${shown(variables)}`);
   }
-  fields.refuse("response_format", NO_GRAMMAR, (value) => isRecord(value) && value.type === "text");
   fields.refuse("functions", "it is older than tools; use tools");
   fields.refuse("function_call", "it is older than tool_choice; use tools");
   fields.refuse("audio", "these models make text only");
@@ -56,7 +64,8 @@ export function readChatRequest(body: unknown): ChatRequest {
   return {
     ...shared,
     messages,
-    tools,
+    toolUse: use,
+    responseGrammar: grammar,
     variables,
     options: {
       ...shared.options,
@@ -64,7 +73,7 @@ export function readChatRequest(body: unknown): ChatRequest {
       maxTokens: shared.options.maxTokens ?? 2 ** 31 - 1,
       ...(logprobs ? { topLogprobs: topLogprobs ?? 0 } : {}),
       // A parser of tool calls must see the tokens that frame them.
-      keepSpecialTokens: tools !== undefined,
+      keepSpecialTokens: use !== undefined,
     },
   };
 }
@@ -142,50 +151,4 @@ function toolCallsOf(value: unknown, path: string): ToolCall[] {
     if (!isRecord(parsed)) throw invalid(inner.name("arguments"), `Expected a JSON object, got ${shown(text)}`);
     return { ...(id === undefined ? {} : { id }), type: "function", function: { name, arguments: parsed } };
   });
-}
-
-function toolsOf(fields: Fields): Tool[] | undefined {
-  const value = fields.take("tools");
-  const choice = fields.take("tool_choice");
-  fields.boolean("parallel_tool_calls");
-  if (choice !== undefined && choice !== "auto" && choice !== "none") {
-    throw invalid(
-      "tool_choice",
-      `Cannot use tool_choice ${shown(choice)}: a call cannot be forced; set it to "auto" or "none"`,
-      "unsupported_parameter",
-    );
-  }
-  if (value === undefined) return undefined;
-  if (!Array.isArray(value)) throw invalid("tools", `Expected an array as tools, got ${shown(value)}`);
-  if (value.length > MOST_TOOLS) throw invalid("tools", `Expected at most ${MOST_TOOLS} tools, got ${value.length}`);
-  const tools = value.map((tool, index) => toolOf(tool, `tools[${index}]`));
-  return choice === "none" || tools.length === 0 ? undefined : tools;
-}
-
-function toolOf(value: unknown, path: string): Tool {
-  const fields = new Fields(value, path);
-  const type = fields.text("type");
-  if (type !== "function") {
-    throw invalid(`${path}.type`, `Expected "function" as ${path}.type, got ${shown(type ?? null)}`);
-  }
-  const inner = new Fields(fields.take("function"), fields.name("function"));
-  const name = inner.text("name");
-  const description = inner.text("description");
-  const parameters = inner.take("parameters");
-  const strict = inner.boolean("strict");
-  if (strict === true) throw invalid(inner.name("strict"), `Cannot use ${inner.name("strict")}: ${NO_GRAMMAR}`);
-  if (name === undefined) throw invalid(inner.name("name"), `Expected a text as ${inner.name("name")}`);
-  if (parameters !== undefined && !isRecord(parameters)) {
-    throw invalid(inner.name("parameters"), `Expected a JSON Schema as ${inner.name("parameters")}`);
-  }
-  fields.end();
-  inner.end();
-  return {
-    type: "function",
-    function: {
-      name,
-      ...(description === undefined ? {} : { description }),
-      ...(parameters === undefined ? {} : { parameters }),
-    },
-  };
 }

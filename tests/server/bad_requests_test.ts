@@ -4,6 +4,8 @@ import { freeSharedModel, MODEL, serveModel } from "./served_model.ts";
 Deno.test.afterAll(freeSharedModel);
 
 const user = [{ role: "user", content: "hi" }];
+const TOOL = { type: "function", function: { name: "look" } };
+const formatOf = (schema: unknown) => ({ type: "json_schema", json_schema: { name: "answer", schema } });
 
 /** Bodies of both kinds, by what is wrong with them: the body's text, the field that is named, the status. */
 const CHAT: readonly (readonly [string, unknown, string | null, number?])[] = [
@@ -54,10 +56,28 @@ const CHAT: readonly (readonly [string, unknown, string | null, number?])[] = [
   ["top_logprobs of 21", { messages: user, logprobs: true, top_logprobs: 21 }, "top_logprobs"],
   ["stream of text", { stream: "yes" }, "stream"],
   ["stream_options without stream", { stream_options: { include_usage: true } }, "stream_options"],
-  ["a JSON schema", { messages: user, response_format: { type: "json_schema" } }, "response_format"],
+  ["no schema", { messages: user, response_format: { type: "json_schema" } }, "response_format.json_schema"],
+  ["another format", { messages: user, response_format: { type: "xml" } }, "response_format.type"],
+  ["a schema of text", { messages: user, response_format: formatOf("{}") }, "response_format.json_schema.schema"],
+  ["a schema that cannot be", { messages: user, response_format: formatOf({ type: "strin" }) }, "response_format"],
+  ["a schema and tools", { messages: user, response_format: formatOf({}), tools: [TOOL] }, "response_format"],
   ["tools that are none", { messages: user, tools: {} }, "tools"],
   ["a tool without a name", { messages: user, tools: [{ type: "function", function: {} }] }, "tools[0].function.name"],
-  ["a forced tool", { messages: user, tool_choice: "required" }, "tool_choice"],
+  ["a forced tool where there is none", { messages: user, tool_choice: "required" }, "tool_choice"],
+  ["a tool_choice of a word", { messages: user, tools: [TOOL], tool_choice: "any" }, "tool_choice"],
+  [
+    "a tool_choice that is not there",
+    { messages: user, tools: [TOOL], tool_choice: { type: "function", function: { name: "jump" } } },
+    "tool_choice",
+  ],
+  [
+    "a strict tool whose schema cannot be",
+    {
+      messages: user,
+      tools: [{ type: "function", function: { ...TOOL.function, strict: true, parameters: { not: {} } } }],
+    },
+    "tools",
+  ],
   ["functions", { messages: user, functions: [] }, "functions"],
   ["audio", { messages: user, modalities: ["audio"] }, "modalities"],
 ];

@@ -184,9 +184,9 @@ Deno.test("the openai client gets the errors that it knows", async () => {
     "invalid_request_error",
   ]);
   const format = await assertRejects(
-    () => create({ response_format: { type: "json_object" } }),
+    () => create({ response_format: { type: "json_schema", json_schema: { name: "x", schema: { type: "strin" } } } }),
     OpenAI.BadRequestError,
-    "response_format",
+    "Cannot use the grammar: ",
   );
   assertEquals(format.param, "response_format");
   const strange = new OpenAI({ baseURL: `${served.url}/v1`, apiKey: "sk-wrong", maxRetries: 0 });
@@ -213,10 +213,4 @@ Deno.test("a tool call in the answer arrives as one, and a template is given the
   const { choices } = await served.client.chat.completions.create(body);
   const plain = await served.model.chat(messages, { maxTokens: 6 }).result;
   assertEquals([choices[0]!.message.content, choices[0]!.message.tool_calls], [plain.text, undefined]);
-  const error = await assertRejects(
-    () => served.client.chat.completions.create({ ...body, tool_choice: "required" }),
-    OpenAI.BadRequestError,
-    "tool_choice",
-  );
-  assertStringIncludes(error.message, '"auto" or "none"');
 });
