@@ -7,6 +7,7 @@ import { assert, assertEquals } from "@std/assert";
 import { Pcg32 } from "../../src/eval/pcg32.ts";
 import { absent, filesBelow, ModelCache } from "../../src/hub/hub_cache.ts";
 import { parseModelId } from "../../src/hub/model_id.ts";
+import { runAndKill } from "../faults/killed_process.ts";
 import { hashesOf, type LocalHub, startHub, tinyFiles } from "./local_hub.ts";
 
 /** What happened. */
@@ -21,7 +22,7 @@ export interface KillReport {
   readonly resumedBytes: number;
 }
 
-const CHILD = new URL("./killed_pull.ts", import.meta.url).pathname;
+const CHILD = new URL("./killed_pull.ts", import.meta.url);
 
 /** Longest time until a kill, in ms: about what a whole download takes. */
 const LONGEST_MS = 700;
@@ -45,7 +46,7 @@ export async function killPulls(kills: number, seed: number): Promise<KillReport
     while (killed < kills) {
       const left = await inspect(hub, cache);
       resumedBytes += left.bytes;
-      if (await runChild(hub, cache, random.integer(0, LONGEST_MS))) {
+      if (await runAndKill(CHILD, [hub.endpoint, cache], random.integer(0, LONGEST_MS))) {
         assert((await inspect(hub, cache)).isComplete, "A pull ended and the model is not complete");
         downloads++;
         await Deno.remove(cache, { recursive: true });
@@ -56,37 +57,13 @@ export async function killPulls(kills: number, seed: number): Promise<KillReport
       }
     }
     hub.faults = { redirects: true };
-    assert(await runChild(hub, cache, undefined), "The last pull failed");
+    assert(await runAndKill(CHILD, [hub.endpoint, cache], undefined), "The last pull failed");
     assert((await inspect(hub, cache)).isComplete);
     return { kills: killed, withPart, downloads: downloads + 1, resumedBytes };
   } finally {
     await hub.close();
     await Deno.remove(cache, { recursive: true });
   }
-}
-
-/** Runs a pull; true where it ended before it was killed. */
-async function runChild(hub: LocalHub, cache: string, killAfterMs: number | undefined): Promise<boolean> {
-  const child = new Deno.Command("deno", {
-    args: ["run", "-q", "--no-check", "--no-prompt", "-RW", "-EN", CHILD, hub.endpoint, cache],
-    stdin: "null",
-    stdout: "piped",
-    stderr: "inherit",
-  }).spawn();
-  const reader = child.stdout.getReader();
-  await reader.read();
-  const timer = killAfterMs === undefined ? undefined : setTimeout(() => {
-    try {
-      child.kill("SIGKILL");
-    } catch {
-      // It has just ended by itself.
-    }
-  }, killAfterMs);
-  const { success, signal } = await child.status;
-  clearTimeout(timer);
-  await reader.cancel();
-  assert(success || signal === "SIGKILL", "A pull failed");
-  return success;
 }
 
 /** Checks all that a cache holds. */
