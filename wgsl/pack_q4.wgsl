@@ -8,7 +8,7 @@
 // No c is a half, which would leave the rounding of m itself to chance. Fine steps and the refitted d lower the error;
 // both signs of c, or weighted errors, do not lower perplexity.
 // Grid: one invocation for two groups, whose scales share a word, 64 to a workgroup.
-// After formats/source.wgsl, formats/source_<dtype>.wgsl and formats/fault.wgsl.
+// After shared/half.wgsl, formats/source.wgsl, formats/source_<dtype>.wgsl and formats/fault.wgsl.
 
 @group(0) @binding(1) var<storage, read_write> weight: array<vec4u>;  // (part_rows, groups) of 32 nibbles
 @group(0) @binding(2) var<storage, read_write> scales: array<u32>;  // (part_rows, ceil(groups / 2)) of two f16
@@ -28,10 +28,10 @@ fn extreme(values: array<vec4f, 8>) -> f32 {
   return select(low, high, high >= -low);
 }
 
-// f16 bits of a scale, never so small that it vanishes, nor infinite.
-fn scale_bits(d: f32) -> u32 {
-  let magnitude = clamp(abs(d), 5.9604645e-8, 65504.0);
-  return pack2x16float(vec2f(select(magnitude, -magnitude, d < 0.0), 0.0));
+// A scale as f16 holds it, never so small that it vanishes, nor infinite.
+fn stored_scale(d: f32) -> f32 {
+  let magnitude = half_of(clamp(abs(d), SMALLEST_HALF, 65504.0));
+  return select(magnitude, -magnitude, d < 0.0);
 }
 
 fn quantize(value: vec4f, inverse: f32) -> vec4f {
@@ -60,7 +60,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
       }
       let m = extreme(values);
       var best_inverse = 0.0;
-      var best_bits = 0u;
+      var best_scale = 0.0;
       var best_error = 3.4e38;
       if (m != 0.0) {
         for (var c = -5.625; c >= -9.125; c -= 0.25) {
@@ -74,14 +74,13 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
           }
           let product = products.x + products.y + products.z + products.w;
           let square = squares.x + squares.y + squares.z + squares.w;
-          let bits = scale_bits(product / square);
-          let d = unpack2x16float(bits).x;
+          let d = stored_scale(product / square);
           // The squared error less the sum of w^2, which is the same for all.
           let error = d * (d * square - 2.0 * product);
           if (error < best_error) {
             best_error = error;
             best_inverse = inverse;
-            best_bits = bits;
+            best_scale = d;
           }
         }
       }
@@ -91,7 +90,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
           (pack_nibbles(quantize(values[j * 2u + 1u], best_inverse)) << 4u);
       }
       weight[place.row * params.groups + group] = words;
-      scale |= best_bits << (i * 16u);
+      scale |= pack2x16float(vec2f(best_scale, 0.0)) << (i * 16u);
     }
   }
   scales[place.row * pairs + place.item] = scale;

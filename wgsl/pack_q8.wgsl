@@ -4,7 +4,7 @@
 //
 // Dividing by the stored d, not by the exact one, keeps the scale's own rounding out of the error.
 // Grid: one invocation for two groups, whose scales share a word, 64 to a workgroup.
-// After formats/source.wgsl, formats/source_<dtype>.wgsl and formats/fault.wgsl.
+// After shared/half.wgsl, formats/source.wgsl, formats/source_<dtype>.wgsl and formats/fault.wgsl.
 
 @group(0) @binding(1) var<storage, read_write> weight: array<vec4u>;  // (part_rows, groups, 2) of four int8
 @group(0) @binding(2) var<storage, read_write> scales: array<u32>;  // (part_rows, ceil(groups / 2)) of two f16
@@ -33,8 +33,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
       }
       let largest = bitcast<f32>(largest_bits(values));
       // Below the smallest f16 the scale would vanish, and the weights with it.
-      let bits = pack2x16float(vec2f(select(0.0, max(largest / 127.0, 5.9604645e-8), largest > 0.0), 0.0));
-      let d = unpack2x16float(bits).x;
+      let d = half_of(select(0.0, max(largest / 127.0, SMALLEST_HALF), largest > 0.0));
       let inverse = select(0.0, 1.0 / d, d > 0.0);
       let base = (place.row * params.groups + group) * 2u;
       var words: array<u32, 8>;
@@ -43,7 +42,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
       }
       weight[base] = vec4u(words[0], words[1], words[2], words[3]);
       weight[base + 1u] = vec4u(words[4], words[5], words[6], words[7]);
-      scale |= bits << (i * 16u);
+      scale |= pack2x16float(vec2f(d, 0.0)) << (i * 16u);
     }
   }
   scales[place.row * pairs + place.item] = scale;

@@ -25,8 +25,8 @@ const BITS: Readonly<Record<KvFormat, number>> = { f32: 32, f16: 16, q8: 8, q4: 
 const SOURCES: Readonly<Record<KvFormat, string>> = {
   f32: wgsl.formats_kv_read_f32,
   f16: wgsl.formats_kv_read_f16,
-  q8: wgsl.formats_kv_read_q8,
-  q4: wgsl.formats_kv_read_q4,
+  q8: wgsl.shared_half + wgsl.formats_kv_read_q8,
+  q4: wgsl.shared_half + wgsl.formats_kv_read_q4,
 };
 
 const WRITERS: Readonly<Record<KvFormat, readonly string[]>> = {

@@ -48,7 +48,7 @@ function grouped(format: "q8" | "q4", source: string): RopeKvKernel {
     name: `rope_kv_groups.${format}`,
     source: [
       ...[wgsl.shared_exchange_memory, wgsl.shared_hadamard, wgsl.shared_rope],
-      ...[source, wgsl.formats_kv_groups, wgsl.rope_kv_groups],
+      ...[wgsl.shared_half, source, wgsl.formats_kv_groups, wgsl.rope_kv_groups],
     ],
     constants: [...NAMES, "HAS_HADAMARD", "STAGES", "LANES"],
     bindings: BINDINGS,

@@ -235,6 +235,7 @@ function declare(dtype: SourceDtype, format: WeightFormat, method: keyof typeof 
   return defineKernel({
     name: `${method}.${dtype.toLowerCase()}`,
     source: [
+      ...(method.startsWith("pack") ? [wgsl.shared_half] : []),
       wgsl.formats_source,
       ...(method === "repack_half" ? [] : READERS[dtype]),
       ...(mayFault ? [wgsl.formats_fault] : []),

@@ -2,7 +2,7 @@
 //
 // Steps are taken from what is stored of m, so that rounding m costs nothing.
 // Prelude: STAGES, HEAD_DIM4 (head_dim / 4, a multiple of 4), N_KV_HEADS.
-// Joined after an exchange_* file of shared/ and kv_write_q8 or kv_write_q4, with a kernel that binds `k` and `v`: array<u32>.
+// Joined after shared/half, an exchange_* file of shared/, and kv_write_q8 or kv_write_q4, with a kernel that binds `k` and `v`: array<u32>.
 
 // A quad as it is stored.
 struct StoredQuad {
@@ -16,7 +16,7 @@ fn further(a: f32, b: f32) -> f32 {
 
 // The step that a stored m stands for.
 fn stored_step(bound: f32) -> f32 {
-  return step_of(unpack2x16float(pack2x16float(vec2f(bound, 0.0))).x);
+  return step_of(half_of(bound));
 }
 
 // Elements in steps: zero where the step is.

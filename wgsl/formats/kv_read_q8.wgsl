@@ -20,7 +20,7 @@ fn scales_of(word: u32) -> vec2f {
 }
 
 fn scale_of(bound: f32) -> f32 {
-  return scales_of(pack2x16float(vec2f(bound, 0.0))).x;
+  return half_of(bound) / 127.0;
 }
 
 fn key_scales(row: u32, pair: u32) -> vec2f {
