@@ -31,6 +31,8 @@ const browserHost: Host = {
   },
   writeFile: (path) =>
     Promise.reject(new TypeError(`Cannot write ${path}: a browser has no paths, give a WritableStream`)),
+  // Of more bytes than most pages want: a file of its own, which has to be of the same origin as the page.
+  openGrammarWorker: () => new Worker(new URL("./skein_grammar.js", import.meta.url), { type: "module" }),
   openTemplateWorker() {
     const address = URL.createObjectURL(new Blob([TEMPLATE_WORKER], { type: "text/javascript" }));
     try {

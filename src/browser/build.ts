@@ -1,6 +1,6 @@
 /**
  * Builds Skein for browsers into `dist/browser/`, or another folder: `skein.js`, the library as one ES module with its
- * Wasm inside, and the page that uses it, with the demo's model beside it. Any warning of esbuild's fails the build.
+ * Wasm inside, `skein_grammar.js`, which it loads from beside it when a text is to be held to a grammar, and the page that uses it, with the demo's model beside it. Any warning of esbuild's fails the build.
  *
  * usage: deno task build:browser [FOLDER]
  *
@@ -65,6 +65,7 @@ async function main(folder: string | undefined): Promise<void> {
     const worker = await bundle("../chat/template_worker.ts", { plugins: [npmPlugin] });
     const define = { TEMPLATE_WORKER: JSON.stringify(worker) };
     files["skein.js"] = await bundle("./mod.ts", { plugins: [wasmPlugin], define });
+    files["skein_grammar.js"] = await bundle("../grammar/grammar_worker.ts", { plugins: [wasmPlugin] });
     files["page.js"] = await bundle("./page/page.ts", { plugins: [besidePlugin] });
     files["page.css"] = await bundle("./page/page.css");
   } finally {

@@ -36,6 +36,8 @@ Deno.test("the browser build is one module without Deno or Node that runs a mode
     const options = { maxTokens: 8 };
     const expected = await own.generate("The man was riding", options).result;
     assertEquals((await model.generate("The man was riding", options).result).tokens, expected.tokens);
+    const held = await model.generate("The man was riding", { grammar: { regex: "north|south" } }).result;
+    assert(["north", "south"].includes(held.text), held.text);
     using session = model.createSession();
     session.append([1]);
     const refused = await session.save("a.session").catch((error) => error);
