@@ -1,19 +1,23 @@
-// FlashAttention-2 (Dao, 2023) for a chunk of tokens, for GPUs: a workgroup takes 64 query rows through tiles of 64 keys.
+// FlashAttention-2 (Dao, 2023) for a chunk of tokens, for GPUs: a workgroup takes TILE query rows through tiles of TILE
+// keys.
 //
 //   out[t][h] = sum_p softmax_p(scale * q[t][h] . k[g][p]) v[g][p]   over keys position + t - window < p <= position + t, g = h / GROUP_SIZE
 //
 // Tiles are visited from key 0 on with a running maximum and sum (online softmax); tiles above the diagonal are not
 // visited. A row is a token of one query head; the heads of a group are neighbouring rows, so that they share the tile.
-// Of 16 x 16 invocations each computes 4 x 4 scores, from slices of q and k in workgroup memory, and 4 rows of every
-// 16th quad of the output. Weights pass through the same memory: 16 KiB is all that some adapters have.
+// Of SIDE x SIDE invocations each computes 4 x 4 scores, from slices of q and k in workgroup memory, and 4 rows of every
+// SIDE-th quad of the output. Weights pass through the same memory, which takes 16 KiB where SIDE is 16: all that some
+// adapters have. SwiftShader clears it by a store for each element in each subgroup, which took it 2 s to compile for
+// 16 KiB and 0.6 s for the 4 of SIDE 8.
 //
-// A row's result does not depend on the rows beside it: tiles lie at multiples of 64, and a tile that the row cannot
+// A row's result does not depend on the rows beside it: tiles lie at multiples of TILE, and a tile that the row cannot
 // see leaves it unchanged to the bit. Where keys of the window may lie past the ring's end, capacity is a multiple of
-// 64, so that a tile is one run of rows.
+// TILE, so that a tile is one run of rows.
 //
-// Grid: x = blocks of 64 rows, those with most keys first; y = KV heads. Long chunks take several dispatches, each of
+// Grid: x = blocks of TILE rows, those with most keys first; y = KV heads. Long chunks take several dispatches, each of
 // some blocks.
-// Prelude: GROUP_SIZE (n_heads / n_kv_heads), N_HEADS, HEAD_DIM4 (head_dim / 4), PARTS (ceil(HEAD_DIM4 / 16)).
+// Prelude: GROUP_SIZE (n_heads / n_kv_heads), N_HEADS, HEAD_DIM4 (head_dim / 4), SIDE (8 or 16), SLICE
+// (SIDE / 2), PARTS (ceil(HEAD_DIM4 / SIDE)).
 // Joined after a kv_read_* file of formats/ and shared/online_softmax.wgsl.
 
 struct Params {
@@ -34,11 +38,11 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> out: array<vec4f>;  // (token_begin + n_tokens, N_HEADS, head_dim)
 @group(0) @binding(5) var<uniform> params: Params;
 
-const TILE = 64u;  // rows, and keys
-const SLICE = 8u;  // quads of the head at a time
+const TILE = 4u * SIDE;  // rows, and keys
 
-// In turn: slices of q (SLICE, TILE) and k (SLICE, TILE); maxima (16, 16); weights (TILE rows, 16 quads of keys).
-var<workgroup> tile: array<vec4f, 1024>;
+// In turn: slices, of SLICE quads of the head, of q (SLICE, TILE) and k (SLICE, TILE); maxima (SIDE, SIDE); weights (TILE
+// rows, SIDE quads of keys).
+var<workgroup> tile: array<vec4f, TILE * SIDE>;
 
 // Index of a row's first quad in q and out.
 fn row_start(row: u32, kv_head: u32) -> u32 {
@@ -51,7 +55,7 @@ fn slot(d: u32, i: u32) -> u32 {
   return d * TILE + (i ^ d);
 }
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(SIDE * SIDE)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
@@ -62,8 +66,8 @@ fn main(
   let position = state[0];
   let kv_len = position + (min(first_row + TILE, n_rows) - 1u) / GROUP_SIZE + 1u;
   let kv_row = group.y * params.capacity;
-  let across = lane % 16u;  // keys across + 16 i, then quads across + 16 j of the output
-  let down = lane / 16u;  // rows down + 16 r
+  let across = lane % SIDE;  // keys across + SIDE i, then quads across + SIDE j of the output
+  let down = lane / SIDE;  // rows down + SIDE r
 
   var acc: array<array<vec4f, PARTS>, 4>;
   var row_max = vec4f(LOWEST);  // of rows r = 0 to 3
@@ -81,7 +85,7 @@ fn main(
     }
     for (var first_quad = 0u; first_quad < HEAD_DIM4; first_quad += SLICE) {
       workgroupBarrier();
-      for (var i = lane; i < SLICE * TILE; i += 256u) {
+      for (var i = lane; i < SLICE * TILE; i += SIDE * SIDE) {
         let d = first_quad + i % SLICE;
         let row = first_row + i / SLICE;
         let key = first_key + i / SLICE;
@@ -99,36 +103,36 @@ fn main(
         tile[SLICE * TILE + slot(i % SLICE, i / SLICE)] = b;
       }
       workgroupBarrier();
-      for (var d = 0; d < 8; d++) { // @unroll
+      for (var d = 0; d < SLICE; d++) { // @unroll
         let key0 = tile[SLICE * TILE + slot(d, across)];
-        let key1 = tile[SLICE * TILE + slot(d, across + 16u)];
-        let key2 = tile[SLICE * TILE + slot(d, across + 32u)];
-        let key3 = tile[SLICE * TILE + slot(d, across + 48u)];
+        let key1 = tile[SLICE * TILE + slot(d, across + SIDE)];
+        let key2 = tile[SLICE * TILE + slot(d, across + 2u * SIDE)];
+        let key3 = tile[SLICE * TILE + slot(d, across + 3u * SIDE)];
         for (var r = 0; r < 4; r++) { // @unroll
-          let query = tile[slot(d, down + 16u * r)];
+          let query = tile[slot(d, down + SIDE * r)];
           score[r] += vec4f(dot(query, key0), dot(query, key1), dot(query, key2), dot(query, key3));
         }
       }
     }
 
-    let key = first_key + across + vec4u(0u, 16u, 32u, 48u);
+    let key = first_key + across + SIDE * vec4u(0u, 1u, 2u, 3u);
     for (var r = 0; r < 4; r++) { // @unroll
-      let last_key = position + min(first_row + down + 16u * r, n_rows - 1u) / GROUP_SIZE;
+      let last_key = position + min(first_row + down + SIDE * r, n_rows - 1u) / GROUP_SIZE;
       score[r] = select(vec4f(LOWEST), score[r], (key <= vec4u(last_key)) & (key + params.window > vec4u(last_key)));
     }
     workgroupBarrier();
-    tile[across * 16u + down] = vec4f(max4(score[0]), max4(score[1]), max4(score[2]), max4(score[3]));
+    tile[across * SIDE + down] = vec4f(max4(score[0]), max4(score[1]), max4(score[2]), max4(score[3]));
     workgroupBarrier();
     var highest = row_max;
-    for (var i = 0; i < 16; i++) { // @unroll
-      highest = max(highest, tile[i * 16u + down]);
+    for (var i = 0; i < SIDE; i++) { // @unroll
+      highest = max(highest, tile[i * SIDE + down]);
     }
     workgroupBarrier();
     for (var r = 0; r < 4; r++) { // @unroll
       let rescale = rescale_of(row_max[r], highest[r]);
       score[r] = weights_of(score[r], highest[r]);
       row_sum[r] = row_sum[r] * rescale + dot(score[r], vec4f(1.0));
-      tile[(down + 16u * r) * 16u + across] = score[r];
+      tile[(down + SIDE * r) * SIDE + across] = score[r];
       for (var j = 0; j < PARTS; j++) { // @unroll
         acc[r][j] *= rescale;
       }
@@ -136,16 +140,17 @@ fn main(
     row_max = highest;
     workgroupBarrier();
 
-    for (var c = 0u; c < 16u; c++) {
+    for (var c = 0u; c < SIDE; c++) {
       for (var r = 0; r < 4; r++) { // @unroll
-        score[r] = tile[(down + 16u * r) * 16u + c];
+        score[r] = tile[(down + SIDE * r) * SIDE + c];
       }
       for (var i = 0; i < 4; i++) { // @unroll
         // Keys past the last visible one may never have been written: the last one stands in, and its weight is 0.
-        let row = kv_row + min(first_key + c + 16u * i, kv_len - 1u) - lap;
+        let row = kv_row + min(first_key + c + SIDE * i, kv_len - 1u) - lap;
         for (var j = 0; j < PARTS; j++) { // @unroll
-          let scale = value_scales(row, j)[across / 8u];
-          let value = value_quad(row * HEAD_DIM4, min(across + 16u * j, HEAD_DIM4 - 1u), scale);
+          let d = across + SIDE * j;
+          let scale = value_scales(row, d / 16u)[d / 8u % 2u];
+          let value = value_quad(row * HEAD_DIM4, min(d, HEAD_DIM4 - 1u), scale);
           for (var r = 0; r < 4; r++) { // @unroll
             acc[r][j] += score[r][i] * value;
           }
@@ -155,17 +160,17 @@ fn main(
   }
 
   workgroupBarrier();
-  tile[across * 16u + down] = row_sum;
+  tile[across * SIDE + down] = row_sum;
   workgroupBarrier();
   var sum = vec4f(0.0);
-  for (var i = 0; i < 16; i++) { // @unroll
-    sum += tile[i * 16u + down];
+  for (var i = 0; i < SIDE; i++) { // @unroll
+    sum += tile[i * SIDE + down];
   }
   for (var r = 0; r < 4; r++) { // @unroll
-    let row = first_row + down + 16u * r;
+    let row = first_row + down + SIDE * r;
     for (var j = 0; j < PARTS; j++) { // @unroll
-      if (row < n_rows && across + 16u * j < HEAD_DIM4) {
-        out[row_start(row, group.y) + across + 16u * j] = acc[r][j] / sum[r];
+      if (row < n_rows && across + SIDE * j < HEAD_DIM4) {
+        out[row_start(row, group.y) + across + SIDE * j] = acc[r][j] / sum[r];
       }
     }
   }

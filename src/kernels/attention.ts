@@ -33,25 +33,30 @@ export const NO_WINDOW = 2 ** 30;
 /** Rows that the capacity of a ring is a multiple of: the largest tile of keys, so that no tile crosses the ring's end. */
 export const RING_TILE = 64;
 
-/** Query rows of a workgroup of the shared variant. */
-const SHARED_ROWS = 64;
+/** SIDE of the shared variant, whose workgroups have SIDE x SIDE invocations and take 4 SIDE query rows. */
+const SIDES = { gpu: 16, software: 8 } as const;
 
 /**
  * Multiply-adds that one dispatch of prefill may take: some 50 ms. The rest of a chunk goes to further dispatches, so
  * that a submit of a long context ends soon.
  */
-const DISPATCH_COST = { direct: 5e8, shared: 2e11 } as const;
+const DISPATCH_COST = { software: 5e8, gpu: 2e11 } as const;
 
 /** For software adapters with subgroups, or for GPUs. */
 export type Variant = "direct" | "shared";
-type PrefillKernel = Kernel<Inputs | "out", PrefillParams, ShapeNames | "ROWS" | "PARTS" | "SCALE_PAIRS">;
+type PrefillKernel = Kernel<
+  Inputs | "out",
+  PrefillParams,
+  ShapeNames | "ROWS" | "SIDE" | "SLICE" | "PARTS" | "SCALE_PAIRS"
+>;
+
 function prefillFamily(variant: Variant, text: string): Readonly<Record<KvFormat, PrefillKernel>> {
   const direct = variant === "direct";
   return kvFamily((format, source) =>
     defineKernel({
       name: `attention_prefill_${variant}.${format}`,
       source: [source, wgsl.shared_online_softmax, text],
-      constants: [...SHAPE_NAMES, ...(direct ? ["ROWS", "SCALE_PAIRS"] as const : ["PARTS"] as const)],
+      constants: [...SHAPE_NAMES, ...(direct ? ["ROWS", "SCALE_PAIRS"] as const : ["SIDE", "SLICE", "PARTS"] as const)],
       bindings: { ...INPUTS, out: "read_write" },
       params: {
         ...{ n_tokens: "u32", capacity: "u32", scale: "f32", first_block: "u32", n_blocks: "u32" },
@@ -59,8 +64,8 @@ function prefillFamily(variant: Variant, text: string): Readonly<Record<KvFormat
       },
       subgroups: direct,
       workgroups: ({ n_blocks }, { GROUP_SIZE, N_HEADS }) => [n_blocks, N_HEADS / GROUP_SIZE],
-      cost: ({ n_blocks, kv_len }, { ROWS, GROUP_SIZE, N_HEADS, HEAD_DIM4 }) =>
-        n_blocks * (direct ? 8 * ROWS : SHARED_ROWS) * (N_HEADS / GROUP_SIZE) * pairCost(HEAD_DIM4) * kv_len,
+      cost: ({ n_blocks, kv_len }, { ROWS, SIDE, GROUP_SIZE, N_HEADS, HEAD_DIM4 }) =>
+        n_blocks * (direct ? 8 * ROWS : 4 * SIDE) * (N_HEADS / GROUP_SIZE) * pairCost(HEAD_DIM4) * kv_len,
     })
   );
 }
@@ -130,14 +135,16 @@ export function attention(recorder: Recorder, operands: Attention): void {
   const { q, k, v, state, out, nTokens, maxKvLength, capacity, cacheFormat, nHeads, nKvHeads, headDim } = operands;
   const { firstRow = 0 } = operands;
   const variant = variantOf(recorder);
+  const adapter = recorder.traits.isSoftware ? "software" : "gpu";
+  const SIDE = SIDES[adapter];
   const groupSize = nHeads / nKvHeads;
   // A second row halves the loads, and trebles the time that a software adapter takes to compile the kernel.
   const ROWS = headDim <= 128 ? 2 : 1;
-  const blockRows = variant === "direct" ? 8 * ROWS : SHARED_ROWS;
+  const blockRows = variant === "direct" ? 8 * ROWS : 4 * SIDE;
   const nBlocks = Math.ceil(nTokens * groupSize / blockRows);
   const window = operands.window ?? NO_WINDOW;
   const blockCost = blockRows * nKvHeads * pairCost(headDim / 4) * Math.min(maxKvLength, window + nTokens);
-  const most = Math.max(1, Math.floor(DISPATCH_COST[variant] / blockCost));
+  const most = Math.max(1, Math.floor(DISPATCH_COST[adapter] / blockCost));
   for (let first_block = 0; first_block < nBlocks; first_block += most) {
     const n_blocks = Math.min(most, nBlocks - first_block);
     const nSeen = Math.min(nTokens, Math.ceil((first_block + n_blocks) * blockRows / groupSize));
@@ -146,7 +153,10 @@ export function attention(recorder: Recorder, operands: Attention): void {
       prefill[variant][cacheFormat],
       { q, k, v, state, out },
       { ...params, kv_len: Math.min(maxKvLength - nTokens, window) + nSeen, window, token_begin: firstRow },
-      { ...shapeConstants(operands), ROWS, PARTS: Math.ceil(headDim / 64), SCALE_PAIRS: scalePairs(headDim) },
+      {
+        ...{ ...shapeConstants(operands), ROWS, SCALE_PAIRS: scalePairs(headDim) },
+        ...{ SIDE, SLICE: SIDE / 2, PARTS: Math.ceil(headDim / 4 / SIDE) },
+      },
     );
   }
   if (cacheFormat === "q4") hadamard(recorder, { ...operands, x: out });

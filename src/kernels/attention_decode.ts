@@ -150,8 +150,9 @@ export function decodeAttention(recorder: Recorder, operands: DecodeAttention): 
     ...{ ...names, ROTARY_DIM4: rotaryDim / 4, HEADS, PARTS, STRIPS, LANES: (HEADS + 2) * quads },
     ...{ SCALE_PAIRS: scalePairs(headDim), LANE_STAGES: Math.min(3, STAGES) },
   });
+  const WORKGROUP = variant === "direct" ? PARTS * 8 : recorder.traits.isSoftware ? 64 : 256;
   recorder.dispatch(merge, { partials, state, out }, { n_splits, window, out_row: row }, {
-    ...{ ...names, STRIPS, LANES: quads, WORKGROUP: variant === "direct" ? PARTS * 8 : 256 },
+    ...{ ...names, STRIPS: Math.min(64, Math.floor(WORKGROUP / quads)), LANES: quads, WORKGROUP },
   });
 }
 

@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import type { AdapterTraits } from "../../src/gpu/recorder.ts";
 import { attentionPartialsShape, decodeAttention } from "../../src/kernels/attention_decode.ts";
 import { KV_FORMATS, type KvFormat, kvRowBytes, kvTensorShape } from "../../src/kernels/kv_formats.ts";
 import { ropeKv } from "../../src/kernels/rope_kv.ts";
@@ -10,8 +11,13 @@ import { unpackGroups } from "../reference/kv_groups.ts";
 import { ropeKv as ropeTwin } from "../reference/rope_kv.ts";
 import { assertWithinReference, download, gpu, randomFloats, upload } from "./fixture.ts";
 
-/** Which variants run: a software adapter's, or a GPU's. Both compile anywhere. */
-const VARIANTS = [true, false];
+/** What runs on which adapter: all of it compiles anywhere. */
+const VARIANTS = [
+  { name: "direct", traits: { isSoftware: true }, formats: KV_FORMATS },
+  { name: "shared", traits: { isSoftware: false }, formats: KV_FORMATS },
+  // On a software adapter with short subgroups.
+  { name: "small shared", traits: { isSoftware: true, subgroups: false }, formats: ["f16", "q4"] },
+] as const;
 
 interface Case {
   nHeads: number;
@@ -22,7 +28,7 @@ interface Case {
   /** Of the token whose attention is wanted; the tokens before it are in the cache. */
   position: number;
   cacheFormat: KvFormat;
-  isSoftware: boolean;
+  traits: Partial<AdapterTraits>;
   window?: number | undefined;
   /** Rows of the cache for a head. Default: one for each token. */
   ring?: number;
@@ -58,7 +64,7 @@ function projections({ nHeads, nKvHeads, headDim, position }: Case): Float32Arra
  * @returns The cache, and what `decodeAttention` gives: (row + 1, nHeads, headDim).
  */
 async function run(options: Case, isFused: boolean): Promise<Cached & { out: Float32Array }> {
-  const { nHeads, nKvHeads, headDim, rotaryDim = headDim, position, cacheFormat, isSoftware, window } = options;
+  const { nHeads, nKvHeads, headDim, rotaryDim = headDim, position, cacheFormat, traits, window } = options;
   const { ring = position + 1, slack = 0, row = 0 } = options;
   const heads = { nHeads, nKvHeads, headDim };
   const width = (nHeads + 2 * nKvHeads) * headDim;
@@ -79,13 +85,13 @@ async function run(options: Case, isFused: boolean): Promise<Cached & { out: Flo
   for (let begin = 0; begin < end; begin += ring) {
     // Tokens of one dispatch must not share a row of the ring.
     gpu.upload(state, new Uint32Array([begin, 0, 0, 0, 0, 0, 0, 0]));
-    const recorder = gpu.record({ isSoftware });
+    const recorder = gpu.record(traits);
     ropeKv(recorder, { qkv: all, q, ...cached, nTokens: Math.min(ring, end - begin), firstRow: begin });
     await gpu.run(recorder);
   }
   if (isFused) {
     gpu.upload(state, new Uint32Array([position, 0, 0, 0, 0, 0, 0, 0]));
-    const recorder = gpu.record({ isSoftware });
+    const recorder = gpu.record(traits);
     const maxKvLength = position + 1 + slack;
     decodeAttention(recorder, { qkv, partials, out, ...cached, row, maxKvLength, scale: headDim ** -0.5, window });
     await gpu.run(recorder);
@@ -163,13 +169,13 @@ const windows: readonly (readonly [...Shape, window: number, ring: number])[] = 
   [6, 2, 48, 48, 320, 65, 128],
 ];
 
-for (const isSoftware of VARIANTS) {
-  const name = `decodeAttention() ${isSoftware ? "direct" : "shared"}`;
-  for (const cacheFormat of KV_FORMATS) {
+for (const { name: variant, traits, formats } of VARIANTS) {
+  const name = `decodeAttention() ${variant}`;
+  for (const cacheFormat of formats) {
     for (const [nHeads, nKvHeads, headDim, rotaryDim, position] of cacheFormat === "f32" ? shapes : fewShapes) {
       const title = `${nHeads}/${nKvHeads} x ${headDim} (${rotaryDim}) at ${position}, ${cacheFormat}`;
       Deno.test(`${name} stores what ropeKv() does and agrees with its twin on ${title}`, async () => {
-        const options = { nHeads, nKvHeads, headDim, rotaryDim, position, cacheFormat, isSoftware };
+        const options = { nHeads, nKvHeads, headDim, rotaryDim, position, cacheFormat, traits };
         const { out, ...cache } = await run(options, true);
         const { out: _, ...separate } = await run(options, false);
         assertEquals(cache, separate);
@@ -180,7 +186,7 @@ for (const isSoftware of VARIANTS) {
     for (const [nHeads, nKvHeads, headDim, rotaryDim, position, window, ring] of windows) {
       const title = `${nHeads}/${nKvHeads} x ${headDim} at ${position}, ${cacheFormat}`;
       Deno.test(`${name} sees only a window of ${window} in a ring of ${ring}: ${title}`, async () => {
-        const options = { nHeads, nKvHeads, headDim, rotaryDim, position, cacheFormat, isSoftware, window };
+        const options = { nHeads, nKvHeads, headDim, rotaryDim, position, cacheFormat, traits, window };
         const whole = await run(options, true);
         const inRing = await run({ ...options, ring }, true);
         // To the bit: where a row lies changes nothing.
@@ -191,7 +197,7 @@ for (const isSoftware of VARIANTS) {
     }
 
     Deno.test(`${name} takes the row that it is told and writes no other, ${cacheFormat}`, async () => {
-      const options = { nHeads: 6, nKvHeads: 2, headDim: 64, position: 150, cacheFormat, isSoftware };
+      const options = { nHeads: 6, nKvHeads: 2, headDim: 64, position: 150, cacheFormat, traits };
       const alone = await run(options, true);
       const among = await run({ ...options, row: 3 }, true);
       assertEquals(among.out.subarray(3 * 6 * 64), alone.out);
@@ -200,7 +206,7 @@ for (const isSoftware of VARIANTS) {
   }
 
   Deno.test(`${name} does not depend on the host's bound`, async () => {
-    const options = { nHeads: 9, nKvHeads: 3, headDim: 64, position: 400, cacheFormat: "q4", isSoftware } as const;
+    const options = { nHeads: 9, nKvHeads: 3, headDim: 64, position: 400, cacheFormat: "q4", traits } as const;
     const tight = await run(options, true);
     assertEquals(await run({ ...options, slack: 5000 }, true), tight);
   });

@@ -1,18 +1,23 @@
 import { assertEquals } from "@std/assert";
 import { attention } from "../../src/kernels/attention.ts";
-import type { Recorder } from "../../src/gpu/recorder.ts";
+import type { AdapterTraits, Recorder } from "../../src/gpu/recorder.ts";
 import { KV_FORMATS, type KvFormat, kvTensorShape } from "../../src/kernels/kv_formats.ts";
 import { attention as twin, type AttentionShape } from "../reference/attention.ts";
 import { hadamard } from "../reference/hadamard.ts";
 import { packGroups, unpackGroups } from "../reference/kv_groups.ts";
 import { assertWithinReference, download, gpu, randomFloats, upload } from "./fixture.ts";
 
-/** Which variants run: a software adapter's, or a GPU's. Both compile anywhere. */
-const VARIANTS = [true, false];
+/** What runs on which adapter: all of it compiles anywhere. `rows` are those of a workgroup where headDim is 64. */
+const VARIANTS = [
+  { name: "direct", traits: { isSoftware: true }, rows: 16, formats: KV_FORMATS },
+  { name: "shared", traits: { isSoftware: false }, rows: 64, formats: KV_FORMATS },
+  // On a software adapter with short subgroups.
+  { name: "small shared", traits: { isSoftware: true, subgroups: false }, rows: 32, formats: ["f16", "q4"] },
+] as const;
 
 interface Case extends AttentionShape {
   cacheFormat: KvFormat;
-  isSoftware: boolean;
+  traits: Partial<AdapterTraits>;
   /** Bound given to the host, over the real length. */
   slack: number;
   /** Rows of q and out that stand before the first token's. Default 0. */
@@ -64,7 +69,7 @@ function inRing(
 async function run(
   { q, k, v }: { q: Float32Array<ArrayBuffer>; k: Float32Array; v: Float32Array },
   shape: Case,
-  recorder: Recorder = gpu.record({ isSoftware: shape.isSoftware }),
+  recorder: Recorder = gpu.record(shape.traits),
 ): Promise<Float32Array> {
   const { nTokens, nHeads, nKvHeads, headDim, capacity, position, cacheFormat, slack, window, firstRow = 0 } = shape;
   const cached = (name: string, values: Float32Array) => {
@@ -116,15 +121,15 @@ const windows: readonly (readonly [...Shape, window: number, ring: number])[] = 
   [3, 4, 4, 128, 200, 1, 64],
 ];
 
-for (const isSoftware of VARIANTS) {
-  for (const cacheFormat of KV_FORMATS) {
+for (const { name, traits, rows, formats } of VARIANTS) {
+  for (const cacheFormat of formats) {
     for (const [nTokens, nHeads, nKvHeads, headDim, position] of cacheFormat === "f32" ? shapes : fewShapes) {
       const title = `${nTokens} x ${nHeads}/${nKvHeads} x ${headDim} at ${position}, ${cacheFormat}`;
-      Deno.test(`attention() ${isSoftware ? "direct" : "shared"} agrees with its twin on ${title}`, async () => {
+      Deno.test(`attention() ${name} agrees with its twin on ${title}`, async () => {
         const capacity = position + nTokens + 3;
         const shape = { nTokens, nHeads, nKvHeads, headDim, capacity, position };
         const inputs = random(shape);
-        const actual = await run(inputs, { ...shape, cacheFormat, isSoftware, slack: 0 });
+        const actual = await run(inputs, { ...shape, cacheFormat, traits, slack: 0 });
         const [k, v] = [stored(inputs.k, cacheFormat, headDim), stored(inputs.v, cacheFormat, headDim)];
         const exact = twin(inputs.q, k, v, shape);
         const naive = twin(inputs.q, k, v, shape, Math.fround);
@@ -133,26 +138,25 @@ for (const isSoftware of VARIANTS) {
       });
     }
   }
-  const name = isSoftware ? "direct" : "shared";
 
   for (const cacheFormat of ["f32", "q8", "q4"] as const) {
     Deno.test(`attention() ${name} gives a row the same bits in whatever chunk it comes, ${cacheFormat}`, async () => {
       const shape = { nTokens: 150, nHeads: 6, nKvHeads: 2, headDim: 64, capacity: 160, position: 0 };
       const inputs = random(shape);
-      const whole = await run(inputs, { ...shape, cacheFormat, isSoftware, slack: 0 });
+      const whole = await run(inputs, { ...shape, cacheFormat, traits, slack: 0 });
       const width = 6 * 64;
       for (const [position, nTokens] of [[0, 2], [2, 7], [9, 64], [73, 77], [141, 9]] as const) {
         const q = inputs.q.slice(position * width, (position + nTokens) * width);
         const part = await run({ ...inputs, q }, {
           ...shape,
-          ...{ position, nTokens, cacheFormat, isSoftware, slack: 0 },
+          ...{ position, nTokens, cacheFormat, traits, slack: 0 },
         });
         assertEquals(part, whole.slice(position * width, (position + nTokens) * width));
       }
     });
   }
 
-  for (const cacheFormat of KV_FORMATS) {
+  for (const cacheFormat of formats) {
     for (const [nTokens, nHeads, nKvHeads, headDim, position, window, ring] of windows) {
       const title = `${nTokens} x ${nHeads}/${nKvHeads} x ${headDim} at ${position}, ${cacheFormat}`;
       Deno.test(`attention() ${name} sees only a window of ${window} in a ring of ${ring}: ${title}`, async () => {
@@ -163,7 +167,7 @@ for (const isSoftware of VARIANTS) {
           Float32Array,
         ];
         const actual = await run({ q: inputs.q, k, v }, {
-          ...{ ...shape, capacity: ring, cacheFormat, isSoftware, slack: 0 },
+          ...{ ...shape, capacity: ring, cacheFormat, traits, slack: 0 },
         });
         const [keys, values] = [stored(inputs.k, cacheFormat, headDim), stored(inputs.v, cacheFormat, headDim)];
         const exact = twin(inputs.q, keys, values, shape);
@@ -178,10 +182,10 @@ for (const isSoftware of VARIANTS) {
     for (const nTokens of [1, 50]) {
       const shape = { nTokens, nHeads: 9, nKvHeads: 3, headDim: 64, capacity: 600, position: 550, window: 100 };
       const inputs = random(shape);
-      const all = await run(inputs, { ...shape, cacheFormat: "f32", isSoftware, slack: 0 });
+      const all = await run(inputs, { ...shape, cacheFormat: "f32", traits, slack: 0 });
       const [k, v] = [inRing(inputs.k, shape, 192, 0), inRing(inputs.v, shape, 192, 1)];
       const ring = await run({ ...inputs, k, v }, {
-        ...{ ...shape, capacity: 192, cacheFormat: "f32", isSoftware, slack: 300 },
+        ...{ ...shape, capacity: 192, cacheFormat: "f32", traits, slack: 300 },
       });
       assertEquals(ring, all);
     }
@@ -191,7 +195,7 @@ for (const isSoftware of VARIANTS) {
     Deno.test(`attention() ${name} takes ${nTokens} rows from firstRow on and no others, ${cacheFormat}`, async () => {
       const shape = { nTokens, nHeads: 6, nKvHeads: 2, headDim: 64, capacity: 160, position: 150 };
       const inputs = random(shape);
-      const options = { ...shape, cacheFormat, isSoftware, slack: 0 };
+      const options = { ...shape, cacheFormat, traits, slack: 0 };
       const expected = new Float32Array((3 + nTokens) * 6 * 64);
       expected.set(await run(inputs, options), 3 * 6 * 64);
       assertEquals(await run(inputs, { ...options, firstRow: 3 }), expected);
@@ -201,8 +205,8 @@ for (const isSoftware of VARIANTS) {
   Deno.test(`attention() ${name} does not depend on the host's bound`, async () => {
     const shape = { nTokens: 1, nHeads: 9, nKvHeads: 3, headDim: 64, capacity: 900, position: 400 };
     const inputs = random(shape);
-    const tight = await run(inputs, { ...shape, cacheFormat: "f32", isSoftware, slack: 0 });
-    const loose = await run(inputs, { ...shape, cacheFormat: "f32", isSoftware, slack: 5000 });
+    const tight = await run(inputs, { ...shape, cacheFormat: "f32", traits, slack: 0 });
+    const loose = await run(inputs, { ...shape, cacheFormat: "f32", traits, slack: 5000 });
     assertEquals(loose, tight);
   });
 
@@ -210,11 +214,11 @@ for (const isSoftware of VARIANTS) {
     Deno.test(`attention() ${name} of one token is the last row of a chunk, ${cacheFormat}`, async () => {
       const shape = { nTokens: 5, nHeads: 4, nKvHeads: 2, headDim: 64, capacity: 600, position: 512 };
       const inputs = random(shape);
-      const chunk = await run(inputs, { ...shape, cacheFormat, isSoftware, slack: 0 });
+      const chunk = await run(inputs, { ...shape, cacheFormat, traits, slack: 0 });
       const q = inputs.q.slice(4 * 256);
       const last = await run({ ...inputs, q }, {
         ...shape,
-        ...{ nTokens: 1, position: 516, cacheFormat, isSoftware, slack: 0 },
+        ...{ nTokens: 1, position: 516, cacheFormat, traits, slack: 0 },
       });
       assertWithinReference(last, chunk.slice(4 * 256), chunk.slice(4 * 256), 1e-6);
     });
@@ -224,20 +228,20 @@ for (const isSoftware of VARIANTS) {
     const shape = { nTokens: 3, nHeads: 1, nKvHeads: 1, headDim: 16, capacity: 40, position: 30 };
     const { k, v } = random(shape);
     const q = randomFloats(3 * 16, 7, 1e4);
-    const actual = await run({ q, k, v }, { ...shape, cacheFormat: "f32", isSoftware, slack: 0 });
+    const actual = await run({ q, k, v }, { ...shape, cacheFormat: "f32", traits, slack: 0 });
     assertWithinReference(actual, twin(q, k, v, shape), twin(q, k, v, shape, Math.fround));
   });
 
   Deno.test(`attention() ${name} cuts a long chunk into dispatches that give the same bits`, async () => {
     const shape = { nTokens: 90, nHeads: 6, nKvHeads: 2, headDim: 64, capacity: 100, position: 3 };
     const inputs = random(shape);
-    const options = { ...shape, cacheFormat: "f32", isSoftware } as const;
+    const options = { ...shape, cacheFormat: "f32", traits } as const;
     const whole = await run(inputs, { ...options, slack: 0 });
     // A bound this large makes every block of rows a dispatch of its own.
-    const slack = isSoftware ? 1e6 : 1e9;
-    const recorder = gpu.record({ isSoftware });
+    const slack = traits.isSoftware ? 1e6 : 1e9;
+    const recorder = gpu.record(traits);
     const cut = await run(inputs, { ...options, slack }, recorder);
-    assertEquals(recorder.steps.length, Math.ceil(90 * 3 / (isSoftware ? 16 : 64)));
+    assertEquals(recorder.steps.length, Math.ceil(90 * 3 / rows));
     assertEquals(cut, whole);
   });
 }
