@@ -4,19 +4,21 @@
 //   partial_max = max_p s_p,  partial_sum = sum_p 2^(s_p - partial_max),  partial_out = sum_p 2^(s_p - partial_max) v_p
 //   with s_p = log2(e) * scale * q . k_p   over the keys p of one split
 //
-// for HEADS query heads of one KV head at once, so that each key and value is read once. Scores: 8 invocations a key, 32
-// keys at a time, so that neighbours read neighbouring quads. Output: an invocation owns one quad of the head and every
-// STRIPS-th key.
+// for HEADS query heads of one KV head at once, so that each key and value is read once. Scores: 8 invocations a key,
+// KEYS keys at a time, so that neighbours read neighbouring quads. Output: an invocation owns one quad of the head and
+// every STRIPS-th key. Both take 4 keys at once where there is one head, because a GPU needs many loads on their way, and
+// one in two instructions of a loop over single keys did not compute.
 //
 // Every workgroup rotates its own queries. Those whose split has the token's own key make its row, attend to it as it is
 // stored, and leave writing it to the first of them; so no row is read while it is written.
 //
 // Grid: x = KV heads times GROUP_SIZE / HEADS, y = splits of SPLIT keys, from the one that holds the window's first key.
 // The host sizes y by a bound of the length; the real length is read from state, and splits past it end at once.
-// Where keys of the window may lie past the ring's end, capacity is a multiple of 32 and at least STRIPS.
-// Prelude: SPLIT (a multiple of 32), HEADS (at most 4), GROUP_SIZE (n_heads / n_kv_heads), N_HEADS,
-// HEAD_DIM4 (head_dim / 4), ROTARY_DIM4 (rotary_dim / 4), PARTS (ceil(HEAD_DIM4 / 8)), STRIPS (floor(256 / HEAD_DIM4), at
-// most 64), HAS_HADAMARD, STAGES (log2 of a Hadamard block's quads), LANES ((HEADS + 2) * HEAD_DIM4, at most 256).
+// Where keys of the window may lie past the ring's end, the window has no more keys than capacity.
+// Prelude: SPLIT (a multiple of KEYS), HEADS (at most 4), KEYS (32 floor(4 / HEADS)), GROUP_SIZE (n_heads / n_kv_heads),
+// N_HEADS, HEAD_DIM4 (head_dim / 4), ROTARY_DIM4 (rotary_dim / 4), PARTS (ceil(HEAD_DIM4 / 8)), STRIPS (the largest power
+// of two up to 256 / HEAD_DIM4, at most 64), HAS_HADAMARD, STAGES (log2 of a Hadamard block's quads), LANES (at least
+// 128 and (HEADS + 2) * HEAD_DIM4, which is at most 256).
 // Joined after exchange_memory, hadamard, rope and online_softmax of shared/, and kv_read_*, kv_write_* and
 // kv_elements or kv_groups of formats/.
 
@@ -37,15 +39,22 @@ struct Params {
 @group(0) @binding(6) var<uniform> params: Params;
 
 const N_KV_HEADS = N_HEADS / GROUP_SIZE;
-const KEYS = 32u;  // at a time
-const PITCH = 33u;  // of 32 values that stand in a row: keeps rows in different banks
+const PITCH = KEYS + 4u;  // of the scores of one part: invocations of a subgroup reach different banks
 
 var<workgroup> dots: array<f32, HEADS * 8u * PITCH>;  // (HEADS, 8, KEYS): parts of the scores
 var<workgroup> weights: array<f32, HEADS * SPLIT>;  // (HEADS, SPLIT): scores, then weights
-var<workgroup> summary: array<f32, HEADS * KEYS>;  // (HEADS, KEYS): maxima or sums of every 32nd key
-var<workgroup> head_max: array<f32, HEADS>;
-// In turn: rows of the queries, the own key and the own value (HEADS + 2, head_dim); output of one head (STRIPS, head_dim).
-var<workgroup> strips: array<vec4f, 256>;
+var<workgroup> own_weights: array<f32, HEADS>;  // of the token's own key
+var<workgroup> summary: array<f32, HEADS * KEYS>;  // (HEADS, KEYS): maxima or sums of every KEYS-th key
+var<workgroup> eighths: array<f32, HEADS * 8u>;  // (HEADS, 8): maxima or sums of an eighth of them
+// `offered` also holds, in turn: rows of the queries, the own key and the own value (HEADS + 2, head_dim); output of one
+// head (STRIPS, head_dim).
+
+// The row of a key after the first, in its head's ring. Keys past the last one may never have been written: the last one
+// stands in.
+fn row_of(key: u32, first_slot: u32, count: u32) -> u32 {
+  let at = first_slot + min(key, count - 1u);
+  return min(at, at - params.capacity);  // where it is smaller, the difference is none
+}
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -56,12 +65,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     return;
   }
   let has_own_key = position - begin < SPLIT;
-  let count = min(SPLIT, position - begin);  // of the keys that are in the cache
+  let first_key = max(begin, oldest);
+  let count = min(begin + SPLIT, position) - first_key;  // of the keys that are in the cache
   let first_head = group.x * HEADS;
   let kv_head = first_head / GROUP_SIZE;
-  let unseen = max(oldest, begin) - begin;  // keys before the window
   let kv_row = kv_head * params.capacity;
-  let first_slot = begin % params.capacity;
+  let first_slot = first_key % params.capacity;
   let part = lane % 8u;
   let slot = lane / 8u;
   let d = lane % HEAD_DIM4;
@@ -112,43 +121,43 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       }
     }
   }
-  strips[lane] = x;
+  // Offers of two turns ago are read no more, and those of the latest by nobody but where m are stored.
+  workgroupBarrier();
+  offered[lane] = x;
   workgroupBarrier();
 
   var query: array<array<vec4f, PARTS>, HEADS>;
   for (var h = 0; h < HEADS; h++) { // @unroll
     for (var j = 0; j < PARTS; j++) { // @unroll
       if (part + 8u * j < HEAD_DIM4) {
-        query[h][j] = strips[h * HEAD_DIM4 + part + 8u * j] * params.scale;
+        query[h][j] = offered[h * HEAD_DIM4 + part + 8u * j] * params.scale;
       }
     }
   }
-  // Lanes below HEADS * 32 each own one key in 32 of one head.
+  // Lanes below HEADS * KEYS each own one key in KEYS of one head.
   let owner = lane < HEADS * KEYS;
   let own_head = lane / KEYS;
   let own_key = lane % KEYS;
 
   var highest = LOWEST;
-  var lap = 0u;  // rows that the ring has gone round since row 0 of it
-  for (var first = 0u; first < SPLIT; first += KEYS) {
-    // Keys past the last one may never have been written: the last one stands in, and the mask drops it.
-    lap += select(0u, params.capacity, first_slot + first - lap >= params.capacity);
-    let row = kv_row + first_slot + min(first + slot, count - 1u) - lap;
-    var sum: array<f32, HEADS>;
-    for (var h = 0; h < HEADS; h++) { // @unroll
-      sum[h] = 0.0;  // naga does not clear a variable that a loop declares again
-    }
-    if (first < count && first + KEYS > unseen) {
+  for (var first = 0u; first < count; first += KEYS) {
+    for (var key = 0; key < KEYS; key += 32) { // @unroll
+      let row = kv_row + row_of(first + key + slot, first_slot, count);
+      var sum: array<f32, HEADS>;
+      for (var h = 0; h < HEADS; h++) { // @unroll
+        sum[h] = 0.0;  // naga does not clear a variable that a loop declares again
+      }
       for (var j = 0; j < PARTS; j++) { // @unroll
-        let scale = key_scales(row, j / 2u)[j % 2u];
-        let key = key_quad(row * HEAD_DIM4, min(part + 8u * j, HEAD_DIM4 - 1u), scale);
+        // Parts past the head's end have queries of zeros.
+        let quad = select(min(part + 8u * j, HEAD_DIM4 - 1u), part + 8u * j, 8u * j + 8u <= HEAD_DIM4);
+        let value = key_quad(row * HEAD_DIM4, quad, key_scales(row, j / 2u)[j % 2u]);
         for (var h = 0; h < HEADS; h++) { // @unroll
-          sum[h] += dot(query[h][j], key);
+          sum[h] += dot(query[h][j], value);
         }
       }
-    }
-    for (var h = 0; h < HEADS; h++) { // @unroll
-      dots[(h * 8u + part) * PITCH + slot] = sum[h];
+      for (var h = 0; h < HEADS; h++) { // @unroll
+        dots[(h * 8u + part) * PITCH + key + slot] = sum[h];
+      }
     }
     workgroupBarrier();
     if (owner) {
@@ -156,7 +165,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       for (var i = 0; i < 8; i++) { // @unroll
         score += dots[(own_head * 8u + i) * PITCH + own_key];
       }
-      score = select(LOWEST, score, first + own_key < count && first + own_key >= unseen);
+      score = select(LOWEST, score, first + own_key < count);
       weights[own_head * SPLIT + first + own_key] = score;
       highest = max(highest, score);
     }
@@ -168,7 +177,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       for (var h = 0; h < HEADS; h++) { // @unroll
         var sum = 0.0;
         for (var j = 0; j < PARTS; j++) { // @unroll
-          sum += dot(query[h][j], strips[HEADS * HEAD_DIM4 + min(part + 8u * j, HEAD_DIM4 - 1u)]);
+          sum += dot(query[h][j], offered[HEADS * HEAD_DIM4 + min(part + 8u * j, HEAD_DIM4 - 1u)]);
         }
         dots[(h * 8u + part) * PITCH] = sum;
       }
@@ -179,68 +188,90 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       for (var i = 0; i < 8; i++) { // @unroll
         score += dots[(own_head * 8u + i) * PITCH];
       }
-      weights[own_head * SPLIT + count] = score;
+      own_weights[own_head] = score;
       highest = max(highest, score);
     }
-    workgroupBarrier();
   }
 
   if (owner) {
     summary[lane] = highest;
   }
   workgroupBarrier();
-  if (lane < HEADS) {
-    for (var i = 0; i < 32; i++) { // @unroll
-      highest = max(highest, summary[lane * KEYS + i]);
+  if (lane < HEADS * 8u) {
+    highest = LOWEST;
+    for (var i = 0; i < KEYS; i += 8) { // @unroll
+      highest = max(highest, summary[lane / 8u * KEYS + lane % 8u + i]);
     }
-    head_max[lane] = highest;
+    eighths[lane] = highest;
   }
   workgroupBarrier();
+  var head_max: array<f32, HEADS>;
+  for (var h = 0; h < HEADS; h++) { // @unroll
+    head_max[h] = LOWEST;
+    for (var i = 0; i < 8; i++) { // @unroll
+      head_max[h] = max(head_max[h], eighths[h * 8u + i]);
+    }
+  }
   if (owner) {
+    var own_max = head_max[0];
+    for (var h = 1; h < HEADS; h++) { // @unroll
+      own_max = select(own_max, head_max[h], own_head == h);
+    }
     var sum = 0.0;
+    if (has_own_key && own_key == 0u) {
+      sum = weight_of(own_weights[own_head], own_max);
+      own_weights[own_head] = sum;
+    }
     for (var i = own_key; i < SPLIT; i += KEYS) {
-      let weight = weight_of(weights[own_head * SPLIT + i], head_max[own_head]);
+      let weight = select(0.0, weight_of(weights[own_head * SPLIT + i], own_max), i < count);
       weights[own_head * SPLIT + i] = weight;
       sum += weight;
     }
     summary[lane] = sum;
   }
   workgroupBarrier();
+  if (lane < HEADS * 8u) {
+    var sum = 0.0;
+    for (var i = 0; i < KEYS; i += 8) { // @unroll
+      sum += summary[lane / 8u * KEYS + lane % 8u + i];
+    }
+    eighths[lane] = sum;
+  }
 
   var acc: array<vec4f, HEADS>;
   if (strip < STRIPS) {
-    let first = unseen / STRIPS * STRIPS + strip;
-    lap = (first_slot + first) / params.capacity * params.capacity;
-    for (var i = first; i < count; i += STRIPS) {
-      lap += select(0u, params.capacity, first_slot + i - lap >= params.capacity);
-      let row = kv_row + first_slot + i - lap;
-      let value = value_quad(row * HEAD_DIM4, d, value_scales(row, d / 16u)[d / 8u % 2u]);
-      for (var h = 0; h < HEADS; h++) { // @unroll
-        acc[h] += weights[h * SPLIT + i] * value;
+    for (var first = strip; first < count; first += 4u * STRIPS) {
+      for (var i = 0; i < 4; i++) { // @unroll
+        let key = first + STRIPS * i;
+        let row = kv_row + row_of(key, first_slot, count);
+        let value = value_quad(row * HEAD_DIM4, d, value_scales(row, d / 16u)[d / 8u % 2u]);
+        for (var h = 0; h < HEADS; h++) { // @unroll
+          acc[h] += weights[h * SPLIT + key] * value;
+        }
       }
     }
     if (has_own_key && strip == 0u) {
       for (var h = 0; h < HEADS; h++) { // @unroll
-        acc[h] += weights[h * SPLIT + count] * strips[(HEADS + 1u) * HEAD_DIM4 + d];
+        acc[h] += own_weights[h] * offered[(HEADS + 1u) * HEAD_DIM4 + d];
       }
     }
   }
   workgroupBarrier();
   for (var h = 0; h < HEADS; h++) { // @unroll
     let row = (group.y * N_HEADS + first_head + h) * (HEAD_DIM4 + 1u);
-    strips[lane] = acc[h];
+    offered[lane] = acc[h];
     workgroupBarrier();
     if (lane < HEAD_DIM4) {
       var sum = vec4f(0.0);
       for (var i = 0u; i < STRIPS; i++) {
-        sum += strips[i * HEAD_DIM4 + lane];
+        sum += offered[i * HEAD_DIM4 + lane];
       }
       partials[row + lane] = sum;
     }
     if (lane == 0u) {
       var sum = 0.0;
-      for (var i = 0; i < 32; i++) { // @unroll
-        sum += summary[h * KEYS + i];
+      for (var i = 0; i < 8; i++) { // @unroll
+        sum += eighths[h * 8u + i];
       }
       partials[row + HEAD_DIM4] = vec4f(head_max[h], sum, 0.0, 0.0);
     }

@@ -12,7 +12,6 @@ import {
   type AttentionHeads,
   NO_WINDOW,
   pairCost,
-  RING_TILE,
   SHAPE_NAMES,
   shapeConstants,
   type ShapeNames,
@@ -34,6 +33,7 @@ type Names =
   | "PARTS"
   | "SCALE_PAIRS"
   | "LANE_STAGES"
+  | "KEYS"
   | "STRIPS"
   | "LANES";
 type DecodeKernel = Kernel<Bindings, Params, Names>;
@@ -56,7 +56,10 @@ function decodeFamily(variant: Variant, text: string): Readonly<Record<KvFormat,
         ...[exchange, wgsl.shared_hadamard, wgsl.shared_rope, wgsl.shared_online_softmax],
         ...[read, ...kvStore(format), text],
       ],
-      constants: [...NAMES, ...(direct ? ["SCALE_PAIRS", "LANE_STAGES"] as const : ["STRIPS", "LANES"] as const)],
+      constants: [
+        ...NAMES,
+        ...(direct ? ["SCALE_PAIRS", "LANE_STAGES"] as const : ["KEYS", "STRIPS", "LANES"] as const),
+      ],
       bindings: { qkv: "read", k: "read_write", v: "read_write", table: "read", state: "read", partials: "read_write" },
       params: { n_splits: "u32", capacity: "u32", scale: "f32", window: "u32", row: "u32" },
       subgroups: direct,
@@ -142,12 +145,13 @@ export function decodeAttention(recorder: Recorder, operands: DecodeAttention): 
   const PARTS = Math.ceil(quads / 8);
   const most = variant === "direct" ? Math.floor(32 / PARTS) : Math.min(4, Math.floor(16 / PARTS));
   const HEADS = headsAtOnce(nHeads / nKvHeads, most);
-  const STRIPS = variant === "direct" ? 1 : Math.min(RING_TILE, Math.floor(256 / quads));
+  const STRIPS = variant === "direct" ? 1 : Math.min(64, 2 ** Math.floor(Math.log2(256 / quads)));
   const STAGES = hadamardStages(headDim);
   const names = { ...shapeConstants(operands), HAS_HADAMARD: cacheFormat === "q4", STAGES, SPLIT: SPLIT[variant] };
   const params = { n_splits, capacity, scale: operands.scale * Math.LOG2E, window, row };
   recorder.dispatch(decode[variant][cacheFormat], { qkv, k, v, table, state, partials }, params, {
-    ...{ ...names, ROTARY_DIM4: rotaryDim / 4, HEADS, PARTS, STRIPS, LANES: (HEADS + 2) * quads },
+    ...{ ...names, ROTARY_DIM4: rotaryDim / 4, HEADS, PARTS, STRIPS },
+    ...{ KEYS: 32 * Math.floor(4 / HEADS), LANES: Math.max(128, (HEADS + 2) * quads) },
     ...{ SCALE_PAIRS: scalePairs(headDim), LANE_STAGES: Math.min(3, STAGES) },
   });
   const WORKGROUP = variant === "direct" ? PARTS * 8 : recorder.traits.isSoftware ? 64 : 256;
