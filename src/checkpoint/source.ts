@@ -28,15 +28,23 @@ export interface ModelSource {
 /** Largest file that is read whole: tokenizers and indexes, never weights. */
 const LARGEST_TEXT = 2 ** 28;
 
+/** Largest config: parsed, it takes several times its size. */
+const LARGEST_JSON = 2 ** 24;
+
 /**
  * A whole file.
  *
- * @throws {FormatError} If it is over 256 MiB, which no tokenizer, config or index is.
+ * @param most Bytes that it may have. Default 256 MiB, which no tokenizer, config or index has.
+ * @throws {FormatError} If it has more.
  */
-export async function readFile(source: ModelSource, file: string): Promise<Uint8Array<ArrayBuffer>> {
+export async function readFile(
+  source: ModelSource,
+  file: string,
+  most: number = LARGEST_TEXT,
+): Promise<Uint8Array<ArrayBuffer>> {
   const size = await source.size(file);
-  if (size > LARGEST_TEXT) {
-    throw new FormatError(file, `Cannot read ${file}: it has ${size} bytes, expected at most ${LARGEST_TEXT}`, {
+  if (size > most) {
+    throw new FormatError(file, `Cannot read ${file}: it has ${size} bytes, expected at most ${most}`, {
       code: "TooLarge",
     });
   }
@@ -46,10 +54,10 @@ export async function readFile(source: ModelSource, file: string): Promise<Uint8
 /**
  * A whole JSON file whose top level is an object.
  *
- * @throws {FormatError} If it is not.
+ * @throws {FormatError} If it is not, or has over 16 MiB.
  */
 export async function readJson(source: ModelSource, file: string): Promise<Record<string, unknown>> {
-  const bytes = await readFile(source, file);
+  const bytes = await readFile(source, file, LARGEST_JSON);
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
