@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import OpenAI from "../openai.ts";
 import { freeSharedModel, MODEL, serveModel } from "./served_model.ts";
 
