@@ -10,7 +10,8 @@ import * as wgsl from "../wgsl/mod.ts";
 import { kernelDeclarations } from "./kernel_declarations.ts";
 
 const ROOT = new URL("../", import.meta.url);
-const SKIPPED = /^(\.git|node_modules|dist|wasm\/(target|pkg|grammar\/(target|pkg)|fuzz\/(target|corpus|artifacts))|tests\/testdata)$/;
+const SKIPPED =
+  /^(\.git|node_modules|dist|wasm\/(target|pkg|grammar\/(target|pkg)|fuzz\/(target|corpus|artifacts))|tests\/testdata)$/;
 
 /** Tests of the whole and not of one module. */
 const WHOLE = ["jsr", "layout", "readme", "supply_chain"];
