@@ -5,7 +5,15 @@
  * @module
  */
 import { Gpu } from "../src/gpu/device.ts";
-import { createMatrix, disposeMatrix, type Matrix, matrixBytes, type WeightFormat } from "../src/gpu/matrix.ts";
+import {
+  createMatrix,
+  disposeMatrix,
+  GROUP,
+  groupsPerRow,
+  type Matrix,
+  matrixBytes,
+  type WeightFormat,
+} from "../src/gpu/matrix.ts";
 import type { Recorder } from "../src/gpu/recorder.ts";
 import type { Tensor } from "../src/gpu/tensor.ts";
 import { embed } from "../src/kernels/embed.ts";
@@ -57,8 +65,8 @@ export const SHAPES: readonly MatrixShape[] = [
   { name: "Llama-2-7B head, part", rows: 4000, columns: 4096 },
 ];
 
-/** Formats measured for one vector. */
-export const VECTOR_FORMATS: readonly WeightFormat[] = ["q4", "q4m", "q8", "f16"];
+/** Formats measured for one vector; a matrix in those of GGUF's K-quants has rows of whole blocks. */
+export const VECTOR_FORMATS: readonly WeightFormat[] = ["q4", "q4m", "q4k", "q6k", "q8", "f16"];
 
 /** Formats measured for many vectors. */
 export const MATRIX_FORMATS: readonly WeightFormat[] = ["q4", "f16"];
@@ -92,7 +100,10 @@ export async function measureKernels(
 ): Promise<KernelRow[]> {
   const rows: KernelRow[] = [];
   for (const shape of shapes) {
-    for (const format of VECTOR_FORMATS) rows.push(await measureMatmul(gpu, ceilings, shape, format, 1));
+    for (const format of VECTOR_FORMATS) {
+      if (groupsPerRow(format, shape.columns) !== Math.ceil(shape.columns / GROUP)) continue;
+      rows.push(await measureMatmul(gpu, ceilings, shape, format, 1));
+    }
   }
   for (const shape of shapes.filter(({ name }) => !name.includes("head"))) {
     for (const format of MATRIX_FORMATS) rows.push(await measureMatmul(gpu, ceilings, shape, format, N_ROWS));

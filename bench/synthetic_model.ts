@@ -16,6 +16,7 @@ import { padded } from "../src/model/padding.ts";
 import { chunkSize, createScratch, disposeScratch } from "../src/model/scratch.ts";
 import { layoutOf, mapSlots, type Slot } from "../src/model/weight_layout.ts";
 import { formatOf, type WeightChoice } from "../src/model/weight_plan.ts";
+import type { SourceDtype } from "../src/kernels/store_rows.ts";
 import { disposeWeights } from "../src/model/weights.ts";
 
 /** Bytes written at once into what is filled. */
@@ -27,6 +28,8 @@ export interface SyntheticOptions {
   readonly config: ModelConfig;
   /** Storage format of the weights. */
   readonly weights: WeightChoice;
+  /** Type that the matrices have in the checkpoint, which "auto" keeps. Default BF16. */
+  readonly dtype?: SourceDtype;
   /** Storage format of keys and values. */
   readonly kvFormat: KvFormat;
   /** Tokens that the cache has room for. */
@@ -64,7 +67,7 @@ export class SyntheticModel {
     this.#gpu = gpu;
     this.#options = options;
     const matrix = (slot: Slot): Matrix => {
-      const format = formatOf("BF16", options.weights, slot.role);
+      const format = formatOf(options.dtype ?? "BF16", options.weights, slot.role);
       const made = createMatrix(gpu, slot.label, slot.rows, padded(slot.columns), format);
       // Two f16 of about 0.0055: as scales they keep activations small, as weights they are any.
       for (const { weight, scales } of made.parts) for (const each of [weight, scales]) this.#fill(each, 0x1da31da3);

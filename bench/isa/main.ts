@@ -14,8 +14,9 @@ import { resolvePath } from "../../src/cli/command.ts";
 import { choice, flag, readOptions, UsageError } from "../../src/cli/options.ts";
 import { Gpu } from "../../src/gpu/device.ts";
 import type { KvFormat } from "../../src/kernels/kv_formats.ts";
+import type { SourceDtype } from "../../src/kernels/store_rows.ts";
 import { type ShapeName, shapeOf } from "../shapes.ts";
-import { SyntheticModel } from "../synthetic_model.ts";
+import { SyntheticModel, type SyntheticOptions } from "../synthetic_model.ts";
 import { createListingDevice, type ListedShader } from "./listing_device.ts";
 import { openRadv } from "./radv.ts";
 import { formatTable, type KernelFigures, problems } from "./report.ts";
@@ -26,27 +27,32 @@ const KV_FORMATS: readonly KvFormat[] = ["f16", "q8", "q4"];
 /** AMD's RDNA2 runs 32 lanes; a binding holds up to 2 GiB there. */
 const ADAPTER = { subgroupSize: 32, maxTensorBytes: 2 ** 31 - 16 };
 
+/** GGUF's types of blocks. */
+const BLOCK_TYPES: readonly SourceDtype[] = ["Q6_K", "Q5_1", "Q5_K", "Q5_0", "Q4_1", "Q4_K", "Q3_K", "Q2_K"];
+
 /** The shaders of a model's prefill and decode, each once, by a name that tells model and formats apart. */
 async function listKernels(): Promise<Map<string, ListedShader>> {
   const found = new Map<string, ListedShader>();
-  for (const model of MODELS) {
-    for (const kvFormat of KV_FORMATS) {
-      const { device, shaders } = createListingDevice(ADAPTER);
-      using gpu = await Gpu.from(device);
-      const options = { config: shapeOf(model, 1), kvFormat, contextLength: 65536, prefillChunk: 512, fill: false };
-      using synthetic = await SyntheticModel.create(gpu, { ...options, weights: "q4" });
-      synthetic.decode(0);
-      synthetic.prefill(0, 512, true);
-      const counts = new Map<string, number>();
-      for (const shader of shaders) {
-        if (shader.name === "subgroups trial") continue;
-        const known = [...found.values()].some(({ code }) => code === shader.code);
-        const n = (counts.get(shader.name) ?? 0) + 1;
-        counts.set(shader.name, n);
-        if (!known) found.set(`${model} ${shader.name}${n > 1 ? ` (${n})` : ""}`, shader);
-      }
+  const list = async (model: ShapeName, options: Pick<SyntheticOptions, "kvFormat" | "weights" | "dtype">) => {
+    const { device, shaders } = createListingDevice(ADAPTER);
+    using gpu = await Gpu.from(device);
+    const size = { config: shapeOf(model, 1), contextLength: 65536, prefillChunk: 512, fill: false };
+    using synthetic = await SyntheticModel.create(gpu, { ...size, ...options });
+    synthetic.decode(0);
+    synthetic.prefill(0, 512, true);
+    const counts = new Map<string, number>();
+    for (const shader of shaders) {
+      if (shader.name === "subgroups trial") continue;
+      const known = [...found.values()].some(({ code }) => code === shader.code);
+      const n = (counts.get(shader.name) ?? 0) + 1;
+      counts.set(shader.name, n);
+      if (!known) found.set(`${model} ${shader.name}${n > 1 ? ` (${n})` : ""}`, shader);
     }
+  };
+  for (const model of MODELS) {
+    for (const kvFormat of KV_FORMATS) await list(model, { kvFormat, weights: "q4" });
   }
+  for (const dtype of BLOCK_TYPES) await list("Llama-2-7B", { kvFormat: "f16", weights: "auto", dtype });
   return found;
 }
 
