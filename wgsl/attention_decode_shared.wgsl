@@ -15,10 +15,11 @@
 // Grid: x = KV heads times GROUP_SIZE / HEADS, y = splits of SPLIT keys, from the one that holds the window's first key.
 // The host sizes y by a bound of the length; the real length is read from state, and splits past it end at once.
 // Where keys of the window may lie past the ring's end, the window has no more keys than capacity.
-// Prelude: SPLIT (a multiple of KEYS), HEADS (at most 4), KEYS (32 floor(4 / HEADS)), GROUP_SIZE (n_heads / n_kv_heads),
-// N_HEADS, HEAD_DIM4 (head_dim / 4), ROTARY_DIM4 (rotary_dim / 4), PARTS (ceil(HEAD_DIM4 / 8)), STRIPS (the largest power
-// of two up to 256 / HEAD_DIM4, at most 64), HAS_HADAMARD, STAGES (log2 of a Hadamard block's quads), LANES (at least
-// 128 and (HEADS + 2) * HEAD_DIM4, which is at most 256).
+// Prelude: SPLIT (a multiple of KEYS), HEADS (at most 4), SLOTS (8, 16 or 32: keys that stand side by side), KEYS (SLOTS
+// floor(4 / HEADS)), GROUP_SIZE (n_heads / n_kv_heads), N_HEADS, HEAD_DIM4 (head_dim / 4), ROTARY_DIM4 (rotary_dim / 4),
+// PARTS (ceil(HEAD_DIM4 / 8)), STRIPS (the largest power of two up to 8 SLOTS / HEAD_DIM4, at most 64), HAS_HADAMARD,
+// STAGES (log2 of a Hadamard block's quads), LANES (at least 4 SLOTS and (HEADS + 2) * HEAD_DIM4, which is at most
+// 8 SLOTS).
 // Joined after exchange_memory, hadamard, rope and online_softmax of shared/, and kv_read_*, kv_write_* and
 // kv_elements or kv_groups of formats/.
 
@@ -56,7 +57,7 @@ fn row_of(key: u32, first_slot: u32, count: u32) -> u32 {
   return min(at, at - params.capacity);  // where it is smaller, the difference is none
 }
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(8u * SLOTS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let position = state[0];
   let oldest = max(position + 1u, params.window) - params.window;
@@ -141,7 +142,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 
   var highest = LOWEST;
   for (var first = 0u; first < count; first += KEYS) {
-    for (var key = 0; key < KEYS; key += 32) { // @unroll
+    for (var key = 0; key < KEYS; key += SLOTS) { // @unroll
       let row = kv_row + row_of(first + key + slot, first_slot, count);
       var sum: array<f32, HEADS>;
       for (var h = 0; h < HEADS; h++) { // @unroll

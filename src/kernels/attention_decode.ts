@@ -33,6 +33,7 @@ type Names =
   | "PARTS"
   | "SCALE_PAIRS"
   | "LANE_STAGES"
+  | "SLOTS"
   | "KEYS"
   | "STRIPS"
   | "LANES";
@@ -58,7 +59,7 @@ function decodeFamily(variant: Variant, text: string): Readonly<Record<KvFormat,
       ],
       constants: [
         ...NAMES,
-        ...(direct ? ["SCALE_PAIRS", "LANE_STAGES"] as const : ["KEYS", "STRIPS", "LANES"] as const),
+        ...(direct ? ["SCALE_PAIRS", "LANE_STAGES"] as const : ["SLOTS", "KEYS", "STRIPS", "LANES"] as const),
       ],
       bindings: { qkv: "read", k: "read_write", v: "read_write", table: "read", state: "read", partials: "read_write" },
       params: { n_splits: "u32", capacity: "u32", scale: "f32", window: "u32", row: "u32" },
@@ -145,16 +146,21 @@ export function decodeAttention(recorder: Recorder, operands: DecodeAttention): 
   const PARTS = Math.ceil(quads / 8);
   const most = variant === "direct" ? Math.floor(32 / PARTS) : Math.min(4, Math.floor(16 / PARTS));
   const HEADS = headsAtOnce(nHeads / nKvHeads, most);
-  const STRIPS = variant === "direct" ? 1 : Math.min(64, 2 ** Math.floor(Math.log2(256 / quads)));
+  const nRowQuads = (HEADS + 2) * quads;
+  // A software adapter clears workgroup memory by a store for each element in each subgroup, and compiles all of them.
+  const { isSoftware } = recorder.traits;
+  const width = isSoftware ? Math.max(64, 2 ** Math.ceil(Math.log2(nRowQuads))) : 256;
+  const SLOTS = width / 8;
+  const STRIPS = Math.min(64, 2 ** Math.floor(Math.log2(width / quads)));
   const STAGES = hadamardStages(headDim);
   const names = { ...shapeConstants(operands), HAS_HADAMARD: cacheFormat === "q4", STAGES, SPLIT: SPLIT[variant] };
   const params = { n_splits, capacity, scale: operands.scale * Math.LOG2E, window, row };
   recorder.dispatch(decode[variant][cacheFormat], { qkv, k, v, table, state, partials }, params, {
     ...{ ...names, ROTARY_DIM4: rotaryDim / 4, HEADS, PARTS, STRIPS },
-    ...{ KEYS: 32 * Math.floor(4 / HEADS), LANES: Math.max(128, (HEADS + 2) * quads) },
+    ...{ SLOTS, KEYS: SLOTS * Math.floor(4 / HEADS), LANES: Math.max(width / 2, nRowQuads) },
     ...{ SCALE_PAIRS: scalePairs(headDim), LANE_STAGES: Math.min(3, STAGES) },
   });
-  const WORKGROUP = variant === "direct" ? PARTS * 8 : recorder.traits.isSoftware ? 64 : 256;
+  const WORKGROUP = variant === "direct" ? PARTS * 8 : isSoftware ? 64 : 256;
   recorder.dispatch(merge, { partials, state, out }, { n_splits, window, out_row: row }, {
     ...{ ...names, STRIPS: Math.min(64, Math.floor(WORKGROUP / quads)), LANES: quads, WORKGROUP },
   });
