@@ -75,6 +75,21 @@ Deno.test("the README's program and the command line run from the registry, in a
       assertEquals(code, 0, err);
       assertEquals(JSON.parse(out).tokens.length, 4);
     });
+
+    await t.step("a grammar needs no more", async () => {
+      await Deno.writeTextFile(
+        `${folder}/grammar.ts`,
+        `import { loadModel } from "${name}";
+        using model = await loadModel(Deno.args[0]!);
+        console.log((await model.generate("The man", { grammar: { regex: "north|south" } }).result).text);`,
+      );
+      const { code, out, err } = await deno(
+        folder,
+        ...["run", "-q", "--no-prompt", `--allow-read=${MODEL}`, "grammar.ts", MODEL],
+      );
+      assertEquals([code, err], [0, ""]);
+      assert(/^(north|south)\n$/.test(out), out);
+    });
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -13,7 +13,22 @@ import { GrammarError } from "../errors.ts";
  * `required`, `additionalProperties`, `patternProperties`, `items`, `prefixItems`, bounds of lengths and numbers,
  * `multipleOf`, `pattern`, `format`, `anyOf`, `allOf`, `oneOf` where the cases exclude one another, and `$ref` within the
  * schema. Others are refused: nothing is left unchecked. A text may have no bound that the schema does not set, so that
- * `maxLength` and `maxItems` are worth setting.
+ * `maxLength`, `maxItems` and `multipleOf` are worth setting.
+ *
+ * @example Ask for a record
+ * ```ts
+ * import { loadModel } from "@skein/skein";
+ *
+ * using model = await loadModel("tests/testdata/pg-nano-yarn-2k");
+ * const jsonSchema = {
+ *   type: "object",
+ *   properties: { name: { type: "string", maxLength: 20 }, born: { type: "integer", minimum: 1700, maximum: 1899 } },
+ *   required: ["name", "born"],
+ *   additionalProperties: false,
+ * };
+ * const { text } = await model.generate("The captain: ", { grammar: { jsonSchema } }).result;
+ * console.log(JSON.parse(text).born + 1);
+ * ```
  */
 export type Grammar =
   | { readonly jsonSchema: boolean | Readonly<Record<string, unknown>> }
