@@ -6,7 +6,7 @@
  */
 import { FormatError } from "../errors.ts";
 import { Tokenizer } from "../../wasm/mod.ts";
-import { CONFIG_FILE, shardsOf, WEIGHT_FORMS, weightMapOf } from "./checkpoint_files.ts";
+import { CONFIG_FILE, ggufModels, ggufParts, shardsOf, WEIGHT_FORMS, weightMapOf } from "./checkpoint_files.ts";
 import { hasConvertedLayout, joinConverted } from "./converted.ts";
 import { readRopeFactors } from "./gguf_rope_factors.ts";
 import { asFormatError, headerOf, readHeader, type TensorEntry, type WeightFileFormat } from "./header.ts";
@@ -44,8 +44,8 @@ export interface Checkpoint {
 export async function openCheckpoint(source: ModelSource): Promise<Checkpoint> {
   const files = await source.list();
   const form = WEIGHT_FORMS.find(({ file }) => files.includes(file));
-  const ggufFiles = files.filter((file) => file.endsWith(".gguf"));
-  if (form === undefined && ggufFiles.length === 1) return await openGguf(source, ggufFiles[0]!);
+  const ggufFiles = ggufModels(files);
+  if (form === undefined && ggufFiles.length === 1) return await openGguf(source, ggufFiles[0]!, files);
   if (form === undefined && ggufFiles.length > 1) {
     throw new FormatError(
       source.name,
@@ -81,8 +81,43 @@ export async function openCheckpoint(source: ModelSource): Promise<Checkpoint> {
   };
 }
 
-async function openGguf(source: ModelSource, file: string): Promise<Checkpoint> {
-  const { tensors, metadata } = await readHeader(source, file, "gguf", (parser) => headerOf(parser, file));
+/** Opens a GGUF file, or all parts of a split one, of which the first has metadata and tokenizer. */
+async function openGguf(source: ModelSource, file: string, files: readonly string[]): Promise<Checkpoint> {
+  const parts = ggufParts(file);
+  const absent = parts.find((part) => !files.includes(part));
+  if (absent !== undefined) {
+    throw new FormatError(
+      file,
+      `Cannot find ${absent} in ${source.name}: the model is split into ${parts.length} files`,
+      {
+        code: "Missing",
+      },
+    );
+  }
+  const read = (part: string) => readHeader(source, part, "gguf", (parser) => headerOf(parser, part));
+  const { tensors: first, metadata } = await read(file);
+  const tensors = new Map(first);
+  const refuse = (part: string, why: string): never => {
+    throw new FormatError(part, `Cannot use ${part}: ${why}`, { code: "Split" });
+  };
+  for (const [i, part] of parts.entries()) {
+    const header = i === 0 ? { tensors: first, metadata } : await read(part);
+    const { "split.count": count = 1, "split.no": number = 0 } = header.metadata;
+    if (Math.max(1, count as number) !== parts.length || number !== i) {
+      refuse(
+        part,
+        `it says that it is part ${Number(number) + 1} of ${count}, and its name that it is ${
+          i + 1
+        } of ${parts.length}`,
+      );
+    }
+    for (const [name, entry] of i === 0 ? [] : header.tensors) {
+      if (tensors.has(name)) refuse(part, `another part has the tensor ${name} too`);
+      tensors.set(name, entry);
+    }
+  }
+  const { "split.tensors.count": expected = tensors.size } = metadata;
+  if (expected !== tensors.size) refuse(file, `its parts have ${tensors.size} tensors, expected ${expected}`);
   return {
     source,
     format: "gguf",

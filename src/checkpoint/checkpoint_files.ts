@@ -37,6 +37,21 @@ export const WEIGHT_FORMS: readonly WeightForm[] = [
   { file: "pytorch_model.bin.index.json", format: "torch", isIndex: true },
 ];
 
+/**
+ * Names of the files that a GGUF file is split into, in order, by the name of any of them: llama.cpp calls them
+ * NAME-00001-of-00003.gguf. Of a file that is whole, its own.
+ */
+export function ggufParts(file: string): string[] {
+  const [, stem, number, count] = /^(.+-)(\d{5})-of-(\d{5})\.gguf$/.exec(file) ?? [];
+  if (!(Number(number) >= 1 && Number(number) <= Number(count))) return [file];
+  return Array.from({ length: Number(count) }, (_, i) => `${stem}${String(i + 1).padStart(5, "0")}-of-${count}.gguf`);
+}
+
+/** The GGUF models among some files: of a split one, its first part. */
+export function ggufModels(files: readonly string[]): string[] {
+  return [...new Set(files.filter((file) => file.endsWith(".gguf")).map((file) => ggufParts(file)[0]!))];
+}
+
 /** Files of the tensors that an index lists. */
 export type WeightMap = Readonly<Record<string, string>>;
 

@@ -4,6 +4,7 @@
  * @module
  */
 import { FormatError } from "../errors.ts";
+import { ggufParts } from "./checkpoint_files.ts";
 import { missing, type ModelSource, truncated } from "./source.ts";
 
 /**
@@ -24,7 +25,10 @@ export async function denoSource(path: string, name: string = path): Promise<Mod
       code: "Missing",
     });
   }
-  return info.isDirectory ? new DiskSource(path, undefined, name) : fileSource(path, name);
+  if (info.isDirectory) return new DiskSource(path, undefined, name);
+  const [folder, file] = /^(.*[\\/])?([^\\/]*)$/.exec(path)!.slice(1);
+  const parts = ggufParts(file!);
+  return parts.length === 1 ? fileSource(path, name) : new DiskSource(folder ?? ".", parts, name);
 }
 
 /** A source of one file, which is looked for when it is first read. Needs permission to read it and nothing else. */
@@ -36,18 +40,20 @@ export function fileSource(path: string, name: string = path): ModelSource {
 class DiskSource implements ModelSource {
   readonly name: string;
   readonly #path: string;
-  readonly #onlyFile: string | undefined;
+  /** The one file that the path is of, or names of files in the folder that it is of. */
+  readonly #only: string | readonly string[] | undefined;
   readonly #open = new Map<string, Deno.FsFile>();
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(path: string, onlyFile: string | undefined, name: string) {
+  constructor(path: string, only: string | readonly string[] | undefined, name: string) {
     this.name = name;
     this.#path = path;
-    this.#onlyFile = onlyFile;
+    this.#only = only;
   }
 
   async list(): Promise<readonly string[]> {
-    if (this.#onlyFile !== undefined) return [this.#onlyFile];
+    if (typeof this.#only === "string") return [this.#only];
+    if (this.#only !== undefined) return this.#only;
     const names: string[] = [];
     for await (const entry of Deno.readDir(this.#path)) if (!entry.isDirectory) names.push(entry.name);
     return names.sort();
@@ -92,8 +98,9 @@ class DiskSource implements ModelSource {
     let handle = this.#open.get(file);
     if (handle === undefined) {
       try {
-        if (this.#onlyFile === undefined) await this.#requireInside(file);
-        handle = await Deno.open(this.#onlyFile === undefined ? `${this.#path}/${file}` : this.#path, { read: true });
+        const isFile = typeof this.#only === "string";
+        if (!isFile) await this.#requireInside(file);
+        handle = await Deno.open(isFile ? this.#path : `${this.#path}/${file}`, { read: true });
       } catch (cause) {
         if (!(cause instanceof Deno.errors.NotFound)) throw cause;
         throw missing(file, this.name, { cause });

@@ -5,7 +5,7 @@
  */
 import { DownloadError, FormatError } from "../errors.ts";
 import { HttpStatusError, openRange, publicUrl, type RangeAnswer } from "./byte_range.ts";
-import { CONFIG_FILE, shardsOf, SMALL_FILES, WEIGHT_FORMS, weightMapOf } from "./checkpoint_files.ts";
+import { CONFIG_FILE, ggufParts, shardsOf, SMALL_FILES, WEIGHT_FORMS, weightMapOf } from "./checkpoint_files.ts";
 import { PATIENT, type RetryPolicy, TransientError, withRetries } from "./retry.ts";
 import { missing, type ModelSource, readFile, truncated } from "./source.ts";
 
@@ -51,6 +51,11 @@ export function httpSource(url: string | URL, options: HttpSourceOptions = {}): 
     throw new TypeError(`Cannot load from ${base.protocol}: expected an address that begins with https:// or http://`);
   }
   const only = /[^/]\.gguf$/i.test(base.pathname) ? decodeURIComponent(base.pathname.split("/").at(-1)!) : undefined;
+  const parts = only === undefined ? [] : ggufParts(only);
+  if (parts.length > 1) {
+    base.pathname = base.pathname.slice(0, base.pathname.lastIndexOf("/") + 1);
+    return new HttpSource(base, { ...options, files: parts }, false);
+  }
   if (only === undefined && !base.pathname.endsWith("/")) base.pathname += "/";
   return new HttpSource(base, only === undefined ? options : { ...options, files: [only] }, only !== undefined);
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { ggufParts } from "../checkpoint/checkpoint_files.ts";
 import { WEIGHT_FORMS } from "../checkpoint/checkpoint_files.ts";
 import { absent, filesBelow, ModelCache } from "./hub_cache.ts";
 import { formatModelId, type ModelId } from "./model_id.ts";
@@ -88,10 +89,12 @@ export async function removeFromCache(cache: string, id: ModelId, isWhole: boole
   }
   const commit = await model.commitOf(id.revision);
   const snapshot = commit === undefined ? undefined : model.snapshot(commit);
-  const path = snapshot === undefined || id.file === undefined ? snapshot : `${snapshot}/${id.file}`;
-  if (path === undefined || await Deno.lstat(path).catch(absent) === undefined) return undefined;
+  if (snapshot === undefined) return undefined;
+  const paths = id.file === undefined ? [snapshot] : ggufParts(id.file).map((part) => `${snapshot}/${part}`);
+  const found = await Promise.all(paths.map((path) => Deno.lstat(path).catch(absent)));
+  if (found.every((info) => info === undefined)) return undefined;
   if (id.file === undefined) await remove(`${model.folder}/refs/${id.revision}`);
-  await remove(path);
+  for (const path of paths) await remove(path);
   await removeUnshown(model);
   return before - (await diskBytes(model.folder) ?? 0);
 }

@@ -3,7 +3,14 @@
  *
  * @module
  */
-import { CONFIG_FILE, SMALL_FILES, WEIGHT_FORMS, type WeightForm } from "../checkpoint/checkpoint_files.ts";
+import {
+  CONFIG_FILE,
+  ggufModels,
+  ggufParts,
+  SMALL_FILES,
+  WEIGHT_FORMS,
+  type WeightForm,
+} from "../checkpoint/checkpoint_files.ts";
 import { FormatError } from "../errors.ts";
 import { formatModelId, type ModelId } from "./model_id.ts";
 
@@ -13,10 +20,9 @@ export interface ChosenFiles {
   readonly small: readonly string[];
   /** How the weights are stored; an index's shards are known once it is read. */
   readonly weights: WeightForm;
+  /** Further files of a GGUF file that is split. */
+  readonly parts: readonly string[];
 }
-
-/** A GGUF file that is one of several. */
-const SPLIT_GGUF = /-\d{5}-of-(\d{5})\.gguf$/;
 
 /**
  * Chooses among a repository's files: safetensors before pickles, and a GGUF file where it is named or is all there is.
@@ -29,14 +35,15 @@ export function chooseFiles(paths: readonly string[], id: ModelId): ChosenFiles 
   const refuse = (why: string, code: string): never => {
     throw new FormatError(id.repository, `Cannot load ${name}: ${why}`, { code });
   };
-  const ggufFiles = paths.filter((path) => path.endsWith(".gguf"));
-  const asGguf = (file: string): ChosenFiles => {
-    const [, parts] = SPLIT_GGUF.exec(file) ?? [];
-    if (parts !== undefined && Number(parts) > 1) refuse(`${file} is one of ${Number(parts)} parts`, "Split");
-    return { small: [], weights: { file, format: "gguf", isIndex: false } };
+  const ggufFiles = ggufModels(paths);
+  const asGguf = (any: string): ChosenFiles => {
+    const [file, ...parts] = ggufParts(any) as [string];
+    const absent = [file, ...parts].find((part) => !paths.includes(part));
+    if (absent !== undefined) refuse(`it has no ${absent}, one of the ${parts.length + 1} parts of ${file}`, "Missing");
+    return { small: [], weights: { file, format: "gguf", isIndex: false }, parts };
   };
   if (id.file !== undefined) {
-    if (!ggufFiles.includes(id.file)) refuse(`it has no file ${id.file}${listed(ggufFiles)}`, "Missing");
+    if (!paths.includes(id.file)) refuse(`it has no file ${id.file}${listed(ggufFiles)}`, "Missing");
     return asGguf(id.file);
   }
   const weights = WEIGHT_FORMS.find(({ file }) => paths.includes(file));
@@ -54,7 +61,7 @@ export function chooseFiles(paths: readonly string[], id: ModelId): ChosenFiles 
   if (!small.some((file) => file === "tokenizer.json" || file === "tokenizer.model")) {
     refuse("it has neither tokenizer.json nor tokenizer.model", "Missing");
   }
-  return { small, weights: weights! };
+  return { small, weights: weights!, parts: [] };
 }
 
 function listed(files: readonly string[]): string {

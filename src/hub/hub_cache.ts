@@ -8,7 +8,14 @@
  *
  * @module
  */
-import { CONFIG_FILE, shardsOf, WEIGHT_FORMS, weightMapOf } from "../checkpoint/checkpoint_files.ts";
+import {
+  CONFIG_FILE,
+  ggufModels,
+  ggufParts,
+  shardsOf,
+  WEIGHT_FORMS,
+  weightMapOf,
+} from "../checkpoint/checkpoint_files.ts";
 import { pause } from "../checkpoint/retry.ts";
 import type { HubFile } from "./hub_api.ts";
 import { isCommit, type ModelId } from "./model_id.ts";
@@ -51,12 +58,16 @@ export class ModelCache {
   async completeModel(id: ModelId, commit: string): Promise<string | undefined> {
     const snapshot = this.snapshot(commit);
     const has = async (file: string) => (await Deno.stat(`${snapshot}/${file}`).catch(absent))?.isFile === true;
-    if (id.file !== undefined) return await has(id.file) ? `${snapshot}/${id.file}` : undefined;
+    const ofGguf = async (file: string) => {
+      const parts = ggufParts(file);
+      return (await Promise.all(parts.map(has))).every(Boolean) ? `${snapshot}/${parts[0]}` : undefined;
+    };
+    if (id.file !== undefined) return await ofGguf(id.file);
     const files = await filesBelow(snapshot);
     const form = WEIGHT_FORMS.find(({ file }) => files.includes(file));
     if (form === undefined) {
-      const gguf = files.filter((file) => file.endsWith(".gguf"));
-      return gguf.length === 1 && await has(gguf[0]!) ? `${snapshot}/${gguf[0]}` : undefined;
+      const gguf = ggufModels(files);
+      return gguf.length === 1 ? await ofGguf(gguf[0]!) : undefined;
     }
     if (!await has(form.file)) return undefined;
     const shards = form.isIndex

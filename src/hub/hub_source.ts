@@ -22,7 +22,7 @@ export const PUBLIC_HUB: Hub = { endpoint: PUBLIC_ENDPOINT, token: undefined, re
  */
 export async function hubSource(id: ModelId, hub: Hub = PUBLIC_HUB, signal?: AbortSignal): Promise<ModelSource> {
   const { commit, files } = await fetchRevision(hub, id, signal);
-  const { small, weights } = chooseFiles(files.map(({ path }) => path), id);
+  const { small, weights, parts } = chooseFiles(files.map(({ path }) => path), id);
   const options = {
     headers: hubHeaders(hub),
     name: formatModelId(id),
@@ -31,7 +31,7 @@ export async function hubSource(id: ModelId, hub: Hub = PUBLIC_HUB, signal?: Abo
     ...(signal === undefined ? {} : { signal }),
   };
   const folder = fileUrl(hub, id, commit, "");
-  const chosen = [...small, weights.file];
+  const chosen = [...small, weights.file, ...parts];
   if (!weights.isIndex) return httpSource(folder, { ...options, files: chosen });
   const index = httpSource(folder, { ...options, files: chosen });
   const shards = shardsOf(weightMapOf(await readFile(index, weights.file), weights.file));

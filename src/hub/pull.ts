@@ -104,10 +104,10 @@ class Pull {
   }
 
   async run(): Promise<string> {
-    const { small, weights } = chooseFiles([...this.#files.keys()], this.#id);
+    const { small, weights, parts } = chooseFiles([...this.#files.keys()], this.#id);
     await Deno.mkdir(`${this.#cache.folder}/blobs`, { recursive: true });
     const first = (weights.isIndex ? [...small, weights.file] : small).map((path) => this.#file(path));
-    const shards = weights.isIndex ? [] : [this.#file(weights.file)];
+    const shards = weights.isIndex ? [] : [...parts, weights.file].map((path) => this.#file(path));
     this.#expect([...first, ...shards]);
     await this.#requireSpace([...first, ...shards]);
     await this.#fetchSmall(first);

@@ -84,3 +84,9 @@ Deno.test("a GGUF file's blocks take at most 5% more memory than in the file", a
   const { weightsBytes } = plan.find(({ weights }) => weights === "auto")!;
   assert(weightsBytes < 1.05 * bytes, `${weightsBytes} bytes of weights, ${bytes} in the file`);
 });
+
+Deno.test("a split GGUF file gives transformers' logprobs of the checkpoint it was made from", async () => {
+  const file = new URL("yarn_rope_scaling/split/model-00002-of-00003.gguf", root).pathname;
+  using model = await loadModel(file, { weights: "f32", kvCache: "f32", contextLength: 256 });
+  await assertFollows(model, await expected("yarn_rope_scaling/expected.json"), 1e-3);
+});

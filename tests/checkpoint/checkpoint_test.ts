@@ -142,3 +142,52 @@ Deno.test("openCheckpoint() refuses a weight file cut anywhere", async () => {
     assert(error.code !== "Invalid", error.message);
   }
 });
+
+const splitFolder = new URL("../testdata/tiny/yarn_rope_scaling/split/", import.meta.url);
+const splitNames = [1, 2, 3].map((i) => `model-0000${i}-of-00003.gguf`);
+
+/** Parts of a split GGUF file under other names. */
+async function renamedParts(names: Readonly<Record<string, string>>): Promise<ModelSource> {
+  const files = Object.entries(names).map(async ([name, from]) => {
+    return [name, new Blob([await Deno.readFile(new URL(from, splitFolder))])] as const;
+  });
+  return blobSource(new Map(await Promise.all(files)), "parts");
+}
+
+Deno.test("openCheckpoint() reads all parts of a split GGUF file, from its folder or by any of them", async () => {
+  const whole = await openCheckpoint(await denoSource(new URL("../f16.gguf", splitFolder).pathname));
+  for (const path of ["", splitNames[0], splitNames[2]]) {
+    const source = await denoSource(new URL(path!, splitFolder).pathname);
+    const { tensors, config, tokenizer, configFile } = await openCheckpoint(source);
+    assertEquals([configFile, config["general.architecture"]], [splitNames[0], whole.config["general.architecture"]]);
+    assertEquals([...tensors.keys()].sort(), [...whole.tensors.keys()].sort());
+    assertEquals(new Set([...tensors.values()].map(({ file }) => file)), new Set(splitNames));
+    for (const [name, { file, begin, end }] of tensors) {
+      const other = whole.tensors.get(name)!;
+      assertEquals(await source.read(file, begin, end), await whole.source.read(other.file, other.begin, other.end));
+    }
+    using one = await tokenizer();
+    using two = await whole.tokenizer();
+    assertEquals(one.encode("Call me Ishmael", true), two.encode("Call me Ishmael", true));
+    source.close();
+  }
+  whole.source.close();
+});
+
+Deno.test("openCheckpoint() refuses parts of a GGUF file that are missing or do not belong together", async () => {
+  const [first, second, third] = splitNames as [string, string, string];
+  const cases: [Record<string, string>, string, string][] = [
+    [{ [first]: first, [third]: third }, "Missing", `Cannot find ${second} in parts: the model is split into 3 files`],
+    [{ [first]: first, [second]: third, [third]: second }, "Split", `${second}: it says that it is part 3 of 3`],
+    [{ "model.gguf": first }, "Split", "it says that it is part 1 of 3, and its name that it is 1 of 1"],
+    [
+      { [first]: "../f16.gguf", [second]: second, [third]: third },
+      "Split",
+      "part 1 of 1, and its name that it is 1 of 3",
+    ],
+  ];
+  for (const [names, code, message] of cases) {
+    const error = await assertRejects(async () => openCheckpoint(await renamedParts(names)), FormatError, message);
+    assertEquals(error.code, code);
+  }
+});

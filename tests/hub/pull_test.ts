@@ -176,13 +176,33 @@ Deno.test("pullModel() takes a GGUF file that is named, and asks where there are
   }, files);
 });
 
+Deno.test("pullModel() takes all parts of a split GGUF file, by the name of any of them", async () => {
+  const names = [1, 2, 3].map((i) => `q4/big-0000${i}-of-00003.gguf`);
+  const files = new Map(names.map((name, i) => [name, contentOf(10_000 + i, i)]));
+  await scene({ redirects: true }, async ({ hub, pull }) => {
+    for (const id of ["org/tiny", `org/tiny/${names[1]}`]) {
+      const { path } = await pull(id);
+      assert(path.endsWith(names[0]!));
+      const folder = path.slice(0, -names[0]!.length);
+      for (const name of names) assertEquals(await Deno.readFile(folder + name), hub.files.get(name)!);
+    }
+    const { path, isNew } = await pull("org/tiny", { isOffline: true });
+    assertEquals(isNew, false);
+    await Deno.remove(path.replace("00001-of", "00003-of"));
+    await assertRejects(() => pull("org/tiny", { isOffline: true }), DownloadError, "does not have all of it");
+  }, files);
+});
+
 Deno.test("pullModel() refuses what Skein cannot run before it fetches anything", async () => {
   const one = contentOf(10, 1);
   const cases: [string, string[]][] = [
     ["expected model.safetensors or", ["config.json", "consolidated.pth"]],
     ["it has no config.json", ["model.safetensors"]],
     ["it has neither tokenizer.json nor tokenizer.model", ["config.json", "model.safetensors"]],
-    ["is one of 3 parts", ["big-00001-of-00003.gguf"]],
+    ["it has no big-00002-of-00003.gguf, one of the 3 parts of", [
+      "big-00001-of-00003.gguf",
+      "big-00003-of-00003.gguf",
+    ]],
   ];
   for (const [message, names] of cases) {
     await scene({}, async ({ hub, pull }) => {
