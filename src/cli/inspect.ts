@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { inspectModel, type MemoryPlan } from "../../mod.ts";
+import { type Inspection, inspectModel, type MemoryPlan } from "../../mod.ts";
 import { type Command, defineCommand, expectPositionals } from "./command.ts";
 import { loadOptions, modelOptions, resolveModel } from "./loading.ts";
 
@@ -40,9 +40,17 @@ export const inspect: Command = defineCommand({
     }
     for (const [key, value] of Object.entries(config)) terminal.write(`${key.padEnd(24)}${JSON.stringify(value)}\n`);
     terminal.write(`${"rope".padEnd(24)}${rope.type} from ${rope.source}, attention factor ${rope.attentionFactor}\n`);
-    terminal.write(`${"tensors".padEnd(24)}${tensors.length}\n\n${planTable(plan)}${planNotes(plan)}`);
+    terminal.write(`${"tensors".padEnd(24)}${countByType(tensors)}\n\n${planTable(plan)}${planNotes(plan)}`);
   },
 });
+
+/** "12 (5 F32, 2 Q6_K, ...)", or "0". */
+function countByType(tensors: Inspection["tensors"]): string {
+  const counts = new Map<string, number>();
+  for (const { dtype } of tensors) counts.set(dtype, (counts.get(dtype) ?? 0) + 1);
+  const types = [...counts].sort(([, a], [, b]) => b - a).map(([dtype, count]) => `${count} ${dtype}`).join(", ");
+  return types === "" ? "0" : `${tensors.length} (${types})`;
+}
 
 /** The memory plan as a table, one row for each way to store weights and cache. */
 export function planTable(plan: readonly MemoryPlan[]): string {

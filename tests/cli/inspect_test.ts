@@ -48,3 +48,11 @@ Deno.test("inspect without --json prints a table", async () => {
   assertStringIncludes(stdout, "yarn from rope_scaling, attention factor 1.2079");
   assertStringIncludes(stdout, "MiB");
 });
+
+Deno.test("inspect names the types of a GGUF file's tensors, and the tensor that scales its frequencies", async () => {
+  const tiny = new URL("../testdata/tiny/", import.meta.url).pathname;
+  const blocks = await skein(["inspect", `${tiny}gguf_blocks/model.gguf`]);
+  assertStringIncludes(blocks.stdout, "11 (3 F32, 2 Q6_K, 1 ");
+  const rope = await skein(["inspect", `${tiny}llama3_rope/f16.gguf`]);
+  assertStringIncludes(rope.stdout, "factors from rope_freqs.weight, attention factor 1\n");
+});
