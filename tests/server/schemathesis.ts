@@ -5,8 +5,9 @@
  * usage: deno task schemathesis SCHEMATHESIS [EXAMPLES [SEED]]: the program of the Python package, 100 examples of each
  * route and seed 1 unless given
  *
- * The model's id in the requests is that of the model which is served; else every request would end with a 404. What
- * depends on several fields, or on the model, JSON Schema does not tell: a request that fits it may be refused.
+ * Requests name the model that is served and tokens that it has, which the document does not know; else nearly all would
+ * be refused for that. A request that fits the document may still be refused: for what depends on several fields, and
+ * for schemas that the model cannot be held to.
  *
  * @module
  */
@@ -42,9 +43,19 @@ try {
   const ask = async (path: string) => await (await fetch(served.url + path, { headers })).json();
   const schema = await ask("/openapi.json");
   const { data: [{ id }] } = await ask("/v1/models");
-  for (const name of ["ChatRequest", "CompletionRequest"]) {
-    schema.components.schemas[name].properties.model = { type: "string", enum: [id] };
+  const { ChatRequest: chat, CompletionRequest: completion, ToolCall: call } = schema.components.schemas;
+  for (const { properties } of [chat, completion]) {
+    properties.model.enum = [id];
+    properties.n.maximum = 3;
+    properties.logit_bias.propertyNames = { pattern: "^[0-9]{1,3}$" };
   }
+  // Ids of the model's vocabulary, and no more choices of all prompts than are allowed.
+  const [, ids, texts, several] = completion.properties.prompt.oneOf;
+  for (const list of [ids, several.items]) list.items.maximum = 4095;
+  for (const list of [texts, several]) list.maxItems = 4;
+  delete completion.properties.best_of;
+  // JSON in a text.
+  call.properties.function.properties.arguments.enum = ["{}", '{"a": 1}'];
   await Deno.writeTextFile(`${scratch}/openapi.json`, JSON.stringify(schema));
   const { code } = await new Deno.Command(program, {
     args: [
