@@ -11,10 +11,13 @@
 // Every workgroup rotates its own queries: a hundredth of its work. Those whose split has the token's own key make its
 // row, attend to it as it is stored, and leave writing it to the first of them; so no row is read while it is written.
 //
+// With WHOLE there is one split, and partial_out / partial_sum, transformed back as attention_merge does it, is the
+// output: to the bit what a merge gives, and a third of the time of both saved.
+//
 // Grid: x = KV heads times GROUP_SIZE / HEADS, y = splits of SPLIT keys, from the one that holds the window's first key.
 // The host sizes y by a bound of the length; the real length is read from state, and splits past it end at once.
 // Where keys of the window may lie past the ring's end, capacity is a multiple of 8, so that a tile is one run of rows.
-// Prelude: SPLIT, HEADS, GROUP_SIZE (n_heads / n_kv_heads), N_HEADS, HEAD_DIM4 (head_dim / 4), ROTARY_DIM4
+// Prelude: WHOLE, SPLIT, HEADS, GROUP_SIZE (n_heads / n_kv_heads), N_HEADS, HEAD_DIM4 (head_dim / 4), ROTARY_DIM4
 // (rotary_dim / 4), PARTS (ceil(HEAD_DIM4 / 8)), SCALE_PAIRS (ceil(head_dim / 64)), HAS_HADAMARD, STAGES (log2 of a
 // Hadamard block's quads, at most 3 between lanes and the rest between parts), LANE_STAGES.
 // Joined after exchange_subgroup, hadamard, rope and online_softmax of shared/, and kv_read_*, kv_write_* and
@@ -25,7 +28,7 @@ struct Params {
   capacity: u32,  // rows of the cache, a ring: position p is in row p mod capacity
   scale: f32,  // of the scores, times log2(e)
   window: u32,  // keys that a token sees, its own included
-  row: u32,  // of the token in qkv
+  row: u32,  // of the token in qkv, and with WHOLE in out
 }
 
 @group(0) @binding(0) var<storage, read> qkv: array<vec2f>;  // (row + 1, N_HEADS + 2 N_KV_HEADS, head_dim)
@@ -33,7 +36,8 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> v: array<KvWord>;  // (N_KV_HEADS, capacity, head_dim)
 @group(0) @binding(3) var<storage, read> table: array<vec4f>;  // (n_positions, rotary_dim / 2, 2)
 @group(0) @binding(4) var<storage, read> state: array<u32>;  // (8): [0] position of the token
-@group(0) @binding(5) var<storage, read_write> partials: array<vec4f>;  // (n_splits, N_HEADS, head_dim + 4): out, max, sum
+// (n_splits, N_HEADS, head_dim + 4): out, max, sum; with WHOLE the output itself, (row + 1, N_HEADS, head_dim)
+@group(0) @binding(5) var<storage, read_write> partials: array<vec4f>;
 @group(0) @binding(6) var<uniform> params: Params;
 
 const N_KV_HEADS = N_HEADS / GROUP_SIZE;
@@ -217,14 +221,21 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   }
 
   for (var h = 0; h < HEADS; h++) { // @unroll
-    let row = (group.y * N_HEADS + first_head + h) * (HEAD_DIM4 + 1u);
+    let sum = sum_of_lanes(row_sum[h]);
+    if (WHOLE) {
+      for (var j = 0; j < PARTS; j++) { // @unroll
+        acc[h][j] /= sum;
+      }
+      acc[h] = stored_row(acc[h], lane);
+    }
+    let head = select(group.y, params.row, WHOLE) * N_HEADS + first_head + h;
+    let row = head * (HEAD_DIM4 + select(1u, 0u, WHOLE));
     for (var j = 0; j < PARTS; j++) { // @unroll
       if (lane + 8u * j < HEAD_DIM4) {
         partials[row + lane + 8u * j] = acc[h][j];
       }
     }
-    let sum = sum_of_lanes(row_sum[h]);
-    if (lane == 0u) {
+    if (!WHOLE && lane == 0u) {
       partials[row + HEAD_DIM4] = vec4f(row_max[h], sum, 0.0, 0.0);
     }
   }

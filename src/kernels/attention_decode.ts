@@ -28,6 +28,7 @@ type Names =
   | ShapeNames
   | HadamardNames
   | "ROTARY_DIM4"
+  | "WHOLE"
   | "SPLIT"
   | "HEADS"
   | "PARTS"
@@ -43,7 +44,7 @@ type DecodeKernel = Kernel<Bindings, Params, Names>;
  * Keys of one split, for each variant: constants, so that a split's result never depends on how many there are. A GPU
  * profits from larger ones, because what splits write is read again by the merge.
  */
-const SPLIT = { direct: 128, shared: 256 } as const;
+const SPLIT = { direct: 256, shared: 256 } as const;
 
 const NAMES: readonly Names[] = [...SHAPE_NAMES, "HAS_HADAMARD", "STAGES", "ROTARY_DIM4", "SPLIT", "HEADS", "PARTS"];
 
@@ -59,7 +60,7 @@ function decodeFamily(variant: Variant, text: string): Readonly<Record<KvFormat,
       ],
       constants: [
         ...NAMES,
-        ...(direct ? ["SCALE_PAIRS", "LANE_STAGES"] as const : ["SLOTS", "KEYS", "STRIPS", "LANES"] as const),
+        ...(direct ? ["WHOLE", "SCALE_PAIRS", "LANE_STAGES"] as const : ["SLOTS", "KEYS", "STRIPS", "LANES"] as const),
       ],
       bindings: { qkv: "read", k: "read_write", v: "read_write", table: "read", state: "read", partials: "read_write" },
       params: { n_splits: "u32", capacity: "u32", scale: "f32", window: "u32", row: "u32" },
@@ -155,11 +156,15 @@ export function decodeAttention(recorder: Recorder, operands: DecodeAttention): 
   const STAGES = hadamardStages(headDim);
   const names = { ...shapeConstants(operands), HAS_HADAMARD: cacheFormat === "q4", STAGES, SPLIT: SPLIT[variant] };
   const params = { n_splits, capacity, scale: operands.scale * Math.LOG2E, window, row };
-  recorder.dispatch(decode[variant][cacheFormat], { qkv, k, v, table, state, partials }, params, {
-    ...{ ...names, ROTARY_DIM4: rotaryDim / 4, HEADS, PARTS, STRIPS },
+  // A split that is alone needs no merge. On a GPU a dispatch more costs too little for a second way through the kernel.
+  const WHOLE = variant === "direct" && n_splits === 1;
+  const buffers = { qkv, k, v, table, state, partials: WHOLE ? out : partials };
+  recorder.dispatch(decode[variant][cacheFormat], buffers, params, {
+    ...{ ...names, WHOLE, ROTARY_DIM4: rotaryDim / 4, HEADS, PARTS, STRIPS },
     ...{ SLOTS, KEYS: SLOTS * Math.floor(4 / HEADS), LANES: Math.max(width / 2, nRowQuads) },
     ...{ SCALE_PAIRS: scalePairs(headDim), LANE_STAGES: Math.min(3, STAGES) },
   });
+  if (WHOLE) return;
   const WORKGROUP = variant === "direct" ? PARTS * 8 : isSoftware ? 64 : 256;
   recorder.dispatch(merge, { partials, state, out }, { n_splits, window, out_row: row }, {
     ...{ ...names, STRIPS: Math.min(64, Math.floor(WORKGROUP / quads)), LANES: quads, WORKGROUP },
