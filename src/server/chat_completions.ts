@@ -4,10 +4,10 @@
  * @module
  */
 import type { TextChunk } from "../api/generation.ts";
+import { type FoundCall, ToolCallParser } from "../chat/tool_calls.ts";
 import { GrammarError } from "../errors.ts";
 import { callGrammar } from "./answer_format.ts";
 import { invalid } from "./api_error.ts";
-import { type FoundCall, ToolCallParser } from "../chat/tool_calls.ts";
 import { readChatRequest } from "./chat_request.ts";
 import type { Engine } from "./engine.ts";
 import type { Exchange } from "./exchange.ts";

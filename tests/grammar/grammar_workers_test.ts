@@ -79,7 +79,7 @@ for (
   ] as const
 ) {
   Deno.test(`a grammar that ${story} is bounded in time and memory, and the next one is served`, async () => {
-    using workers = grammarWorkers(code === "TooComplex" ? { beginMs: 3000 } : {});
+    using workers = grammarWorkers(code === "TooComplex" ? { beginMs: 2000 } : {});
     const started = performance.now();
     const follow = async () => {
       using matcher = await workers.begin(grammar);
