@@ -16,22 +16,30 @@ export const NOT_FINITE = 2;
 const SPAN = 32768;
 const WORDS = 1024;
 
-const kernel: Kernel<
+type FindKernel = Kernel<
   "words" | "faults",
   "first" | "period" | "n_words" | "mask_a" | "mask_b" | "tensor",
   "SPAN"
-> = defineKernel({
-  name: "find_not_finite",
-  source: [wgsl.find_not_finite],
-  constants: ["SPAN"],
-  bindings: { words: "read", faults: "read_write" },
-  params: { first: "u32", period: "u32", n_words: "u32", mask_a: "u32", mask_b: "u32", tensor: "u32" },
-  workgroups: ({ n_words }) => {
-    const groups = Math.ceil(n_words / WORDS);
-    return [Math.min(groups, SPAN), Math.ceil(groups / SPAN)];
-  },
-  cost: ({ n_words }) => n_words,
-});
+>;
+
+/** `width` words at once. */
+function declare(width: 1 | 4): FindKernel {
+  return defineKernel({
+    name: width === 4 ? "find_not_finite.dense" : "find_not_finite",
+    source: [`alias Word = ${width === 4 ? "vec4u" : "u32"};\n`, wgsl.find_not_finite],
+    constants: ["SPAN"],
+    bindings: { words: "read", faults: "read_write" },
+    params: { first: "u32", period: "u32", n_words: "u32", mask_a: "u32", mask_b: "u32", tensor: "u32" },
+    workgroups: ({ n_words }) => {
+      const groups = Math.ceil(n_words / WORDS);
+      return [Math.min(groups, SPAN), Math.ceil(groups / SPAN)];
+    },
+    cost: ({ n_words }) => n_words * width,
+  });
+}
+
+const anywhere = declare(1);
+const dense = declare(4);
 
 /** Exponents of the floats in a word: of one f32; of two f16; of two bf16; of an f16 in either half. */
 const F32 = [0x7f800000, 0x7f800000] as const;
@@ -95,10 +103,12 @@ export function findNotFinite(
     const { buffer, period, at, masks: [mask_a, mask_b] } = FLOATS[format];
     const groups = groupsPerRow(format, matrix.columns);
     const rowWords = buffer === "weight" ? groups * GROUP_WORDS[format] : scaleWordsPerRow(format, groups);
-    recorder.dispatch(kernel, { words: part[buffer], faults }, {
-      first: (begin - part.rowBegin) * rowWords + at,
+    // Groups of floats are whole rows of four words.
+    const width = buffer === "weight" ? 4 : 1;
+    recorder.dispatch(width === 4 ? dense : anywhere, { words: part[buffer], faults }, {
+      first: (begin - part.rowBegin) * rowWords / width + at,
       period,
-      n_words: (end - begin) * rowWords / period,
+      n_words: (end - begin) * rowWords / (period * width),
       mask_a,
       mask_b,
       tensor: faultIndex,
