@@ -15,33 +15,38 @@ Deno.test("the page writes what Deno writes, and measures", async (t) => {
   const page = await site.newPage();
   await page.goto(site.url);
   await screenshot(page, "choose");
+  /** What comes after a step that failed would only wait in vain. */
+  const step = async (name: string, body: () => Promise<void>) => assert(await t.step(name, body), name);
 
-  await t.step("first text within seconds of a load, without a mouse", async () => {
+  await step("first text within seconds of a load, without a mouse", async () => {
     await page.focus("#from-bundled");
+    const started = performance.now();
     await page.keyboard.press("Enter");
     await page.waitForSelector("#work", { state: "visible" });
     assertEquals(await page.getAttribute(":focus", "id"), "continue");
-    await beGreedy(page, 24);
-    const started = performance.now();
-    await page.focus("#manuscript");
-    await page.keyboard.press("Control+Enter");
-    await page.waitForSelector("#manuscript .new:not(:empty)");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("#manuscript .new:not(:empty)", { state: "attached" });
     const seconds = (performance.now() - started) / 1000;
-    assert(seconds < 5, `The first text came after ${seconds.toFixed(1)} s`);
+    await page.keyboard.press("Escape");
+    await hasText(page, "#continue", /^Continue$/);
+    assert(seconds < 5, `The first text came ${seconds.toFixed(1)} s after the load began`);
   });
 
-  await t.step("the same text as in Deno", async () => {
-    await hasText(page, "#continue", /^Continue$/);
+  await step("the same text as in Deno", async () => {
+    await page.click("#take-back");
+    await beGreedy(page, 24);
+    await page.focus("#manuscript");
+    await page.keyboard.press("Control+Enter");
+    await hasText(page, "#announcement", /^Wrote 24 tokens$/);
     await screenshot(page, "write");
     using model = await loadModel(MODEL);
     const { text, tokens } = await model.generate("The old man looked at the sea and", { maxTokens: 24 }).result;
     assertEquals(await page.textContent("#manuscript .new"), text);
     assertEquals(tokens.length, 24);
     assert(/^\d+(\.\d)? tokens per second$/.test(await page.textContent("#speed") ?? ""));
-    assertEquals(await page.textContent("#announcement"), "Wrote 24 tokens");
   });
 
-  await t.step("a continuation is taken back, and another one stopped", async () => {
+  await step("a continuation is taken back, and another one stopped", async () => {
     await page.click("#take-back");
     assertEquals(await page.textContent("#manuscript"), "The old man looked at the sea and");
     await page.click("#continue");
@@ -51,7 +56,7 @@ Deno.test("the page writes what Deno writes, and measures", async (t) => {
     assertEquals(await page.textContent("#work-error"), "");
   });
 
-  await t.step("perplexity with YaRN and without", async () => {
+  await step("perplexity with YaRN and without", async () => {
     await page.focus("[role=tab][aria-selected=true]");
     await page.keyboard.press("ArrowRight");
     await page.fill("#measured-text", "too short");
@@ -70,7 +75,7 @@ Deno.test("the page writes what Deno writes, and measures", async (t) => {
     await screenshot(page, "measure");
   });
 
-  await t.step("wrong choices are told in a sentence", async () => {
+  await step("wrong choices are told in a sentence", async () => {
     await page.click("#change");
     await page.check("#from-files");
     await page.setInputFiles("#files", []);

@@ -7,9 +7,9 @@ import { counted, element } from "./elements.ts";
 
 /** Shows the use of the context. */
 export function showContext(used: number, length: number): void {
-  const meter = element("context", HTMLMeterElement);
-  meter.max = length;
-  meter.value = Math.min(used, length);
+  const bar = element("context", HTMLProgressElement);
+  bar.max = length;
+  bar.value = Math.min(used, length);
   element("context-use", HTMLElement).textContent = `${counted(used)} of ${counted(length)} tokens`;
 }
 
