@@ -47,7 +47,7 @@ function outside(n: number): number {
   let sum = 0;
   for (let c = 0; c <= n; c++) {
     sum += term;
-    if (2 * sum > 0.01) return c;
+    if (2 * sum > 0.01) return c - 1;
     term = term * (n - c) / (c + 1);
   }
   return 0;

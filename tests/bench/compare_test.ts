@@ -28,6 +28,14 @@ Deno.test("the ratio lies in its interval, and swapping the two inverts it", () 
   assert(Math.abs(forward.ratio * backward.ratio - 1) < 1e-12);
 });
 
+Deno.test("the interval leaves out as many ratios at either end as 99 % allow", () => {
+  for (const [n, left] of [[9, 0], [15, 2], [21, 4]] as const) {
+    const ratios = Array.from({ length: n }, (_, i) => 1 + i);
+    const { interval } = judge(Array(n).fill(1), ratios);
+    assertEquals(interval, [ratios[left], ratios[n - 1 - left]]);
+  }
+});
+
 Deno.test("few or unlike numbers of times are refused", () => {
   assertThrows(() => judge(times(1, 8, 1), times(2, 8, 1)), RangeError, "at least 9 pairs");
   assertThrows(() => judge(times(1, 9, 1), times(2, 10, 1)), RangeError, "9 times with 10");
