@@ -32,7 +32,7 @@ Deno.test("the interval leaves out as many ratios at either end as 99 % allow", 
   for (const [n, left] of [[9, 0], [15, 2], [21, 4]] as const) {
     const ratios = Array.from({ length: n }, (_, i) => 1 + i);
     const { interval } = judge(Array(n).fill(1), ratios);
-    assertEquals(interval, [ratios[left], ratios[n - 1 - left]]);
+    assertEquals(interval, [ratios[left]!, ratios[n - 1 - left]!]);
   }
 });
 
