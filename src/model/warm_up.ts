@@ -8,9 +8,15 @@ import { KvCache } from "./kv_cache.ts";
 import { Llama } from "./llama.ts";
 import type { Runtime } from "./runtime.ts";
 
+/** Tokens of a chunk from which on its products take the same tiles. */
+const CHUNK = 8;
+
+/** Keys that decoding splits, unless the context is shorter. */
+const MANY_KEYS = 1024;
+
 /**
- * Runs one layer on a chunk and on a single token, and selects a token. Layers share their pipelines, and a software
- * adapter compiles a pipeline only when it first runs.
+ * Runs one layer on a chunk and on a single token, with few keys and with many, and selects a token. Layers share their
+ * pipelines, and a software adapter compiles a pipeline only when it first runs.
  */
 export async function warmUp(runtime: Runtime): Promise<void> {
   const { gpu, config, llama, contextLength } = runtime;
@@ -24,14 +30,13 @@ export async function warmUp(runtime: Runtime): Promise<void> {
     token: gpu.createTensor("warm-up token", "u32", [1]),
   }));
   try {
-    await cache.reserve(Math.min(2, contextLength));
+    await cache.reserve(Math.min(CHUNK, contextLength));
     const ropeTable = await runtime.ropeTable(cache.capacity, 0);
     const recorder = gpu.record();
     gpu.pipelines.ahead(() => {
-      for (let nTokens = Math.min(2, contextLength, runtime.prefillChunk); nTokens > 0; nTokens--) {
-        first.forward(recorder, [
-          { tokens: scratch.tokens, nTokens, state, cache, maxKvLength: nTokens, ropeTable },
-        ]);
+      const chunk = Math.min(CHUNK, contextLength, runtime.prefillChunk);
+      for (const [nTokens, maxKvLength] of [[chunk, chunk], [1, 1], [1, Math.min(MANY_KEYS, contextLength)]] as const) {
+        first.forward(recorder, [{ tokens: scratch.tokens, nTokens, state, cache, maxKvLength, ropeTable }]);
       }
       first.logits(recorder, 0, 1);
       select(recorder, { logits: scratch.logits, state, token, selection, nStopIds: 0 });
