@@ -5,6 +5,7 @@
  */
 import type { Gpu } from "../src/gpu/device.ts";
 import { createMatrix, type Matrix } from "../src/gpu/matrix.ts";
+import type { ReadRequest } from "../src/gpu/readback.ts";
 import type { Recorder } from "../src/gpu/recorder.ts";
 import type { Tensor } from "../src/gpu/tensor.ts";
 import type { KvFormat } from "../src/kernels/kv_formats.ts";
@@ -120,6 +121,11 @@ export class SyntheticModel {
       nStopIds: 0,
     });
     return recorder;
+  }
+
+  /** What the host reads of decoded tokens. */
+  get reads(): readonly ReadRequest[] {
+    return [this.#state, this.#selection.ring].map((tensor) => ({ tensor }));
   }
 
   /** Puts the sequence at a position, as if so many tokens had been fed. */

@@ -63,12 +63,15 @@ function say(line: string): void {
   console.error(line);
 }
 
-function sayModel({ model, kvFormat, phase, tokens, tokensPerSecond, chunks, shareOfCopy, refused }: ModelRow): void {
+function sayModel(
+  { model, kvFormat, phase, tokens, tokensPerSecond, chunks, shareOfCopy, hostMs, refused }: ModelRow,
+): void {
   const what = `${model} KV ${kvFormat} ${phase} ${phase === "prefill" ? "of" : "after"} ${tokens}`.padEnd(48);
   if (tokensPerSecond === undefined) return say(`  ${what}${refused}`);
   const share = shareOfCopy === undefined ? "" : `  ${(100 * shareOfCopy).toFixed(0)}% of copy bandwidth`;
   const sampled = chunks !== undefined && chunks[0] < chunks[1] ? `  by ${chunks[0]} of ${chunks[1]} chunks` : "";
-  say(`  ${what}${tokensPerSecond.toFixed(1).padStart(10)} tok/s${share}${sampled}`);
+  const host = hostMs === undefined ? "" : `  ${hostMs.toFixed(2)} ms of the host a token`;
+  say(`  ${what}${tokensPerSecond.toFixed(1).padStart(10)} tok/s${share}${sampled}${host}`);
 }
 
 async function measure(rehearse: boolean): Promise<GpuReport> {

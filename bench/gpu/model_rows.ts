@@ -4,6 +4,7 @@
  * @module
  */
 import type { Gpu } from "../../src/gpu/device.ts";
+import type { Recorder } from "../../src/gpu/recorder.ts";
 import type { KvFormat } from "../../src/kernels/kv_formats.ts";
 import { CapacityError } from "../../src/errors.ts";
 import type { Ceilings } from "../ceilings.ts";
@@ -29,6 +30,8 @@ export interface ModelRow {
   readonly shareOfCopy?: number;
   /** Dispatches of a decoded token. */
   readonly dispatches?: number;
+  /** Milliseconds of the host for a token that is submitted alone: encode, submit and read, without the wait for the GPU. */
+  readonly hostMs?: number;
   /** Why there is no figure. */
   readonly refused?: string;
 }
@@ -113,8 +116,26 @@ async function measureModel(
     const gbPerS = (synthetic.weightBytes + synthetic.kvBytes(depth)) / ms / 1e6;
     const dispatches = step.steps.length;
     const shareOfCopy = gbPerS / ceilings.copyGbPerS;
-    add({ model, kvFormat, phase: "decode", tokens: depth, tokensPerSecond: 1000 / ms, shareOfCopy, dispatches });
+    const figures = { tokensPerSecond: 1000 / ms, shareOfCopy, dispatches, hostMs: await hostMs(gpu, synthetic, step) };
+    add({ model, kvFormat, phase: "decode", tokens: depth, ...figures });
   }
+}
+
+/** Time that the host is at work on one decoded token; the median of 21. */
+async function hostMs(gpu: Gpu, synthetic: SyntheticModel, step: Recorder): Promise<number> {
+  const times = [];
+  for (let round = 0; round < 21; round++) {
+    const began = performance.now();
+    const readback = gpu.submit([step], synthetic.reads);
+    const submitted = performance.now();
+    await gpu.device.queue.onSubmittedWorkDone();
+    const done = performance.now();
+    const bytes = readback.fetch();
+    // The promise is another wait: for a turn of the event loop.
+    times.push(submitted - began + performance.now() - done);
+    await bytes;
+  }
+  return times.sort((a, b) => a - b)[10]!;
 }
 
 /** Time of a prompt: of all its chunks where they are few, else of some evenly spaced ones, a line drawn between them. */
