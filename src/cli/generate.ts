@@ -55,6 +55,8 @@ const options = {
   "prompt": text("TEXT", "What to continue"),
   "prompt-file": text("FILE", "Read the prompt from a file"),
   "no-special-tokens": flag("Add no special tokens such as <s> to the prompt"),
+  "echo": flag("Put the prompt before its completion"),
+  "logprobs": integer("With --json: how likely each token was, and the N likeliest beside it", { min: 0, max: 20 }),
   ...samplingOptions,
   ...grammarOptions,
   ...modelOptions,
@@ -67,6 +69,7 @@ export const generate: Command = defineCommand({
   options,
   run: async ({ positionals, values, terminal, signal }) => {
     const [source] = expectPositionals(positionals, ["MODEL"]) as [string];
+    if (values.logprobs !== undefined && !values.json) throw new UsageError("Cannot use --logprobs without --json");
     const prompt = await promptOf(values);
     const grammar = await grammarOf(values);
     const started = performance.now();
@@ -76,9 +79,12 @@ export const generate: Command = defineCommand({
     const generation = model.generate(prompt, {
       ...generateOptions(values),
       ...given("grammar", grammar),
+      ...given("topLogprobs", values.logprobs),
       addSpecialTokens: !values["no-special-tokens"],
       signal,
     });
+    const echoed = values.echo ? prompt : "";
+    if (!values.json) terminal.write(echoed);
     for await (const { text } of generation) if (!values.json) terminal.write(text);
     const result = await generation.result;
     const note = slideNote(result.contextSlides, model.contextLength);
@@ -86,8 +92,14 @@ export const generate: Command = defineCommand({
     if (values.json) {
       const { timings, usage } = result;
       terminal.json({
-        text: result.text,
+        text: echoed + result.text,
         tokens: [...result.tokens],
+        ...(result.logprobs === undefined ? {} : {
+          logprobs: result.logprobs.map(({ token, logprob, top }) => ({
+            ...{ token, piece: model.tokenizer.piece(token) ?? null, logprob },
+            top: top.map(({ token, logprob }) => ({ token, piece: model.tokenizer.piece(token) ?? null, logprob })),
+          })),
+        }),
         finish_reason: result.finishReason,
         context_slides: result.contextSlides,
         ...(result.speculation === undefined ? {} : { speculation: result.speculation }),
@@ -108,7 +120,7 @@ export const generate: Command = defineCommand({
         variants: model.variants,
         device: model.deviceName,
       });
-    } else if (!result.text.endsWith("\n")) terminal.write("\n");
+    } else if (!(echoed + result.text).endsWith("\n")) terminal.write("\n");
   },
 });
 

@@ -47,6 +47,21 @@ Deno.test("generate prints the same text with and without --json, again and agai
   assertEquals(again.stdout, plain.stdout);
 });
 
+Deno.test("generate --echo puts the prompt first, and --logprobs tells how likely each token was", async () => {
+  const args = ["generate", PG_NANO, ...PROMPT, "--max-tokens", "4", "--echo"];
+  const { text, tokens, logprobs } = JSON.parse((await skein([...args, "--logprobs", "2", "--json"])).stdout);
+  assert(text.startsWith(PROMPT[1]!) && text.length > PROMPT[1]!.length, text);
+  assertEquals(logprobs.map(({ token }: { token: number }) => token), tokens);
+  for (const { token, piece, logprob, top } of logprobs) {
+    // What is selected greedily is the likeliest.
+    assertEquals([top.length, top[0]], [2, { token, piece, logprob }]);
+    assert(top[1].logprob < logprob && logprob < 0 && piece.length > 0);
+  }
+  assertEquals((await skein(args)).stdout, `${text}\n`);
+  const refused = await skein([...args, "--logprobs", "2"]);
+  assertEquals([refused.code, lastLine(refused)], [1, "skein: Cannot use --logprobs without --json"]);
+});
+
 Deno.test("generate has null rates where there was no second token", async () => {
   const { stdout } = await skein(["generate", PG_NANO, ...PROMPT, "--max-tokens", "1", "--json"]);
   assertEquals(JSON.parse(stdout).timings.decode_tokens_per_s, null);
