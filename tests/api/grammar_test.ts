@@ -5,7 +5,7 @@ import { trySchemas } from "../grammar/schema_run.ts";
 const folder = new URL("../testdata/pg-nano-yarn-2k", import.meta.url).pathname;
 const PROMPT = "The man was riding just below the summit";
 let loaded: Model | undefined;
-const shared = async () => loaded ??= await loadModel(folder, { contextLength: 512 });
+const shared = async () => loaded ??= await loadModel(folder, { contextLength: 2048 });
 Deno.test.afterAll(() => loaded?.dispose());
 
 const RECORD = {
@@ -18,7 +18,7 @@ const RECORD = {
 };
 
 Deno.test("texts held to the schemas of the official suite's keywords are valid, sampled side by side", async () => {
-  using model = await loadModel(folder, { contextLength: 2048 });
+  const model = await shared();
   let count = 0;
   for await (const { name, text, wrong } of trySchemas(model, 16, 7)) {
     assertEquals(wrong, "", `${name}: ${text}`);
