@@ -1,6 +1,6 @@
 /**
- * usage: deno task bench:compare FIRST [SECOND] [--model MODEL] [--rounds 21] [--work-more 1.3] [--json]
- *        deno task bench:compare COMMIT --prove 5 [--model MODEL] [--rounds 21]
+ * usage: deno task bench:compare FIRST [SECOND] [--model MODEL] [--rounds 31] [--work-more 1.3] [--json]
+ *        deno task bench:compare COMMIT --prove 5 [--model MODEL] [--rounds 31]
  *
  * Sets two commits side by side. Both are loaded into one process and take turns, so that whatever else the machine does
  * falls on both. Says of each workload how many times as long the second takes, within which bounds, and exits with 1
@@ -85,7 +85,7 @@ function table(verdicts: Verdicts): string {
 try {
   const { positionals: [first, second], values } = readOptions(Deno.args, {
     "model": text("MODEL", "What to run; default the demo's model"),
-    "rounds": integer("Pairs of runs, default 21", { min: FEWEST_PAIRS, max: 1000 }),
+    "rounds": integer("Pairs of runs, default 31", { min: FEWEST_PAIRS, max: 1000 }),
     "work-more": number("Let the second do that much more work", { min: 1, max: 10 }),
     "prove": integer("Compare a commit with itself that often, and with itself slowed down", { min: 1, max: 100 }),
     "json": flag("Print one JSON document"),
@@ -103,7 +103,7 @@ try {
   const path = values.model === undefined ? DEMO_MODEL : resolvePath(values.model);
   using a = await (await load(`${folder}/first`)).loadModel(path);
   using b = await (await load(other === undefined ? ROOT : `${folder}/second`)).loadModel(path);
-  const { rounds = 21, prove: times } = values;
+  const { rounds = 31, prove: times } = values;
   if (times !== undefined) {
     const isProved = await prove(a, b, rounds, times);
     console.log(isProved ? "every slowdown was flagged, and nothing else" : "not every verdict was right");
