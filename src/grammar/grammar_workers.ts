@@ -136,11 +136,11 @@ export class GrammarWorkers implements Disposable {
   async #start(signal: AbortSignal): Promise<Worker> {
     const worker = this.#openWorker();
     try {
-      await untilReady(worker, { failure: tooComplex, signal });
+      await untilReady(worker, { failure: noWorker, signal });
       this.#tokens ??= this.#vocabulary.spell();
       const endIds = Uint32Array.from(this.#vocabulary.endIds);
       const request: GrammarRequest = { tokens: this.#tokens, endIds };
-      await call(worker, request, { timeoutMs: START_MS, failure: tooComplex, signal });
+      await call(worker, request, { timeoutMs: START_MS, failure: noWorker, signal });
       return worker;
     } catch (error) {
       worker.terminate();
@@ -191,6 +191,10 @@ export class GrammarMatcher implements Constraint, Disposable {
   [Symbol.dispose](): void {
     this.dispose();
   }
+}
+
+function noWorker(reason: string): TypeError {
+  return new TypeError(`Cannot start the worker that follows grammars: ${shortened(reason)}`);
 }
 
 function tooComplex(reason: string, cause?: string): GrammarError {

@@ -58,7 +58,8 @@ async function messageOf<T>(worker: Worker, ask: () => void, { timeoutMs, failur
       worker.onmessage = ({ data }: MessageEvent<T>) => resolve(data);
       worker.onerror = (event) => {
         event.preventDefault();
-        reject(failure(event.message));
+        // A script that cannot be loaded has no message.
+        reject(failure(event.message || "its script cannot be run here"));
       };
       let left = PARTS;
       const wait = () => {

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { GrammarError } from "../../src/errors.ts";
 import type { GrammarSource } from "../../src/grammar/grammar.ts";
+import { GrammarWorkers } from "../../src/grammar/grammar_workers.ts";
 import { allowedIds, END_ID, grammarWorkers, tokenizer } from "./grammar_fixture.ts";
 
 const regex = (source: string): GrammarSource => ({ kind: "regex", source });
@@ -107,6 +108,15 @@ Deno.test("a grammar that takes too long ends its own worker alone, and so does 
   await assertRejects(() => beginning, Error, "enough");
   await matcher.accept([allowedIds(matcher.allowed)[0]!]);
   assert(!matcher.isComplete);
+});
+
+Deno.test("a worker that cannot be started is told apart from a grammar", async () => {
+  const absent = () => new Worker(new URL("absent.ts", import.meta.url), { type: "module" });
+  using workers = new GrammarWorkers({
+    spell: () => ({ bytes: new Uint8Array(), lengths: new Uint32Array() }),
+    endIds: [],
+  }, absent);
+  await assertRejects(() => workers.begin(regex("a")), TypeError, "Cannot start the worker that follows grammars: ");
 });
 
 Deno.test("disposed workers end what is under way, and begin nothing", async () => {
