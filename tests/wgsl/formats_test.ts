@@ -1,4 +1,6 @@
 import { assert } from "@std/assert";
+// Rows of 512 weights by the gguf package: see tests/testdata/make/blocks.py.
+import blocks from "../testdata/ggml_blocks.json" with { type: "json" };
 import { createMatrix, disposeMatrix } from "../../src/gpu/matrix.ts";
 import { embed } from "../../src/kernels/embed.ts";
 import { type SourceDtype, sourceRowBytes, storeRows } from "../../src/kernels/store_rows.ts";
@@ -6,10 +8,6 @@ import { formatOf, type WeightChoice } from "../../src/model/weight_plan.ts";
 import { decodeRows } from "../reference/source_rows.ts";
 import { download, gpu } from "./fixture.ts";
 
-/** Rows of 512 weights by the gguf package: see tests/testdata/make/blocks.py. */
-const blocks: Record<string, { bytes: string; values: string }> = JSON.parse(
-  await Deno.readTextFile(new URL("../testdata/ggml_blocks.json", import.meta.url)),
-);
 const COLUMNS = 512;
 
 /** Fails unless each value is within one unit in the last place of ggml's. */
