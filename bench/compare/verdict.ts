@@ -17,6 +17,9 @@ export interface Verdict {
 /** Change that counts: less than it is never flagged. */
 export const THRESHOLD = 0.05;
 
+/** An interval within this factor of 1 needs no more pairs. */
+const CLOSE = 1.15;
+
 /** Pairs that the interval needs at least. */
 export const FEWEST_PAIRS = 9;
 
@@ -39,6 +42,11 @@ export function judge(first: readonly number[], second: readonly number[]): Verd
   const ratio = n % 2 === 1 ? ratios[n >> 1]! : Math.sqrt(ratios[n / 2 - 1]! * ratios[n / 2]!);
   const [low, high] = interval;
   return { ratio, interval, second: low > 1 + THRESHOLD ? "slower" : high < 1 / (1 + THRESHOLD) ? "faster" : "same" };
+}
+
+/** Whether more pairs could hardly change the verdict: it is no "same", or the interval has no room for a large change. */
+export function isClear({ second, interval: [low, high] }: Verdict): boolean {
+  return second !== "same" || (high < CLOSE && low > 1 / CLOSE);
 }
 
 /** How many ratios may be left out at either end: the largest c with 2 P(Binomial(n, 1/2) <= c) <= 1 %. */

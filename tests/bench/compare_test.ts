@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import * as fc from "fast-check";
-import { judge } from "../../bench/compare/verdict.ts";
+import { isClear, judge } from "../../bench/compare/verdict.ts";
 
 /** Times that scatter by up to 20 % and are now and then three times as long, as on a shared machine. */
 function times(seed: number, n: number, factor: number): number[] {
@@ -34,6 +34,13 @@ Deno.test("the interval leaves out as many ratios at either end as 99 % allow", 
     const { interval } = judge(Array(n).fill(1), ratios);
     assertEquals(interval, [ratios[left]!, ratios[n - 1 - left]!]);
   }
+});
+
+Deno.test("more pairs are wanted while a large change is possible", () => {
+  const even = Array(21).fill(10);
+  const verdictOf = (spread: number) => judge(even, even.map((ms, i) => ms * spread ** (i % 2 === 0 ? 1 : -1)));
+  assertEquals([1.01, 1.1, 1.2, 2].map((spread) => isClear(verdictOf(spread))), [true, true, false, false]);
+  assert(isClear(judge(even, Array(21).fill(13))));
 });
 
 Deno.test("few or unlike numbers of times are refused", () => {
