@@ -21,8 +21,11 @@ export interface GrammarModel {
 
 /** What follows texts of a model through grammars; nothing is loaded before the first. */
 export function grammarsOf({ host, runtime, tokenizer }: GrammarModel): GrammarWorkers {
-  const spell = () => spellTokens(tokenizer, runtime.config.vocabSize);
-  return new GrammarWorkers({ spell, endIds: runtime.stopIds }, () => {
+  const { vocabSize } = runtime.config;
+  const spell = () => spellTokens(tokenizer, vocabSize);
+  // A config may name ids that the model has no logits for.
+  const endIds = runtime.stopIds.filter((id) => id < vocabSize);
+  return new GrammarWorkers({ spell, endIds }, () => {
     if (host.openGrammarWorker !== undefined) return host.openGrammarWorker();
     throw new TypeError("Cannot use a grammar here: nothing starts the worker that follows it");
   });

@@ -140,7 +140,9 @@ export class GrammarWorkers implements Disposable {
       this.#tokens ??= this.#vocabulary.spell();
       const endIds = Uint32Array.from(this.#vocabulary.endIds);
       const request: GrammarRequest = { tokens: this.#tokens, endIds };
-      await call(worker, request, { timeoutMs: START_MS, failure: noWorker, signal });
+      const answer = await call<GrammarAnswer>(worker, request, { timeoutMs: START_MS, failure: noWorker, signal });
+      if ("error" in answer) throw noWorker(answer.error);
+      if ("stopped" in answer) throw noWorker(answer.stopped);
       return worker;
     } catch (error) {
       worker.terminate();

@@ -117,6 +117,8 @@ Deno.test("a worker that cannot be started is told apart from a grammar", async 
     endIds: [],
   }, absent);
   await assertRejects(() => workers.begin(regex("a")), TypeError, "Cannot start the worker that follows grammars: ");
+  using wrong = grammarWorkers({}, [tokenizer.vocabSize]);
+  await assertRejects(() => wrong.begin(regex("a")), TypeError, `token ${tokenizer.vocabSize} cannot end a text`);
 });
 
 Deno.test("disposed workers end what is under way, and begin nothing", async () => {
