@@ -60,7 +60,8 @@ function inRegisters(name: string, operand: ParamType): Kernel<"out", "n_workgro
 }
 
 const fma = inRegisters("fma", "f32");
-const dp4a = inRegisters("dp4a", "u32");
+/** Products of four signed bytes, by dot4I8Packed. */
+export const dp4a: Kernel<"out", "n_workgroups" | "a" | "b", "ROUNDS"> = inRegisters("dp4a", "u32");
 
 const increment: Kernel<"count"> = defineKernel({
   name: "increment",

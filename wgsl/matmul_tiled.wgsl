@@ -9,7 +9,9 @@
 // A sum runs over k in order, so that it does not depend on the tile it falls in. A step takes 16 k, half a group, so
 // that both tiles fit in 16 KiB with room to spare. The tiles lie [block of 4 rows][k] with a gap of one vec4 after
 // each block: neighbouring invocations then read different banks, and k, the inner index, is a literal after
-// unrolling, which spares naga's clamp on every read.
+// unrolling, which spares naga's clamp on every read. What lost: x in int8 by blocks of 32 for dot4I8Packed, which a GPU
+// does run as one instruction: it moved SmolLM2-135M's log-probabilities in q4 by 0.04 on average and 0.47 at most, where
+// rounding may move them by thousandths, and its perplexity by 0.6%.
 
 struct Params {
   rows: u32,

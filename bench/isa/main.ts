@@ -15,6 +15,7 @@ import { choice, flag, readOptions, UsageError } from "../../src/cli/options.ts"
 import { Gpu } from "../../src/gpu/device.ts";
 import type { KvFormat } from "../../src/kernels/kv_formats.ts";
 import type { SourceDtype } from "../../src/kernels/store_rows.ts";
+import { dp4a } from "../ceilings.ts";
 import { type ShapeName, shapeOf } from "../shapes.ts";
 import { SyntheticModel, type SyntheticOptions } from "../synthetic_model.ts";
 import { createListingDevice, type ListedShader } from "./listing_device.ts";
@@ -53,7 +54,17 @@ async function listKernels(): Promise<Map<string, ListedShader>> {
     for (const kvFormat of KV_FORMATS) await list(model, { kvFormat, weights: "q4" });
   }
   for (const dtype of BLOCK_TYPES) await list("Llama-2-7B", { kvFormat: "f16", weights: "auto", dtype });
+  found.set("ceiling dp4a", await ceilingShader());
   return found;
+}
+
+/** The ceiling of byte products: tells whether the compiler has an instruction for them. */
+async function ceilingShader(): Promise<ListedShader> {
+  const { device, shaders } = createListingDevice(ADAPTER);
+  using gpu = await Gpu.from(device);
+  using out = gpu.createTensor("out", "u32", [64]);
+  gpu.record().dispatch(dp4a, { out }, { n_workgroups: 1, a: 1, b: 1 }, { ROUNDS: 64 });
+  return shaders.find(({ name }) => name === "dp4a")!;
 }
 
 async function main(): Promise<void> {
