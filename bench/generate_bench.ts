@@ -32,6 +32,8 @@ export interface GenerateFigures {
   readonly firstTokenMs: number;
   /** Generated tokens a second, after the first. */
   readonly decodeTokensPerSecond: number;
+  /** Milliseconds for which decoding kept the event loop from turning, at most. */
+  readonly blockedMs: number;
 }
 
 /** The middle one of some numbers. */
@@ -48,9 +50,22 @@ export async function benchGenerate(path: string, options: GenerateBench = {}): 
   const loadMs = performance.now() - started;
   const prompt = Array.from(model.tokenizer.encode(await Deno.readTextFile(EXCERPT))).slice(0, promptTokens);
   const timings = [];
+  let blockedMs = 0;
   for (let round = -1; round < rounds; round++) {
-    const result = await model.generate(prompt, { maxTokens: round < 0 ? 4 : tokens }).result;
-    if (round >= 0) timings.push(result.timings);
+    const generation = model.generate(prompt, { maxTokens: round < 0 ? 4 : tokens });
+    let turned: number | undefined;
+    const timer = setInterval(() => {
+      const now = performance.now();
+      if (turned !== undefined && round >= 0) blockedMs = Math.max(blockedMs, now - turned);
+      if (turned !== undefined) turned = now;
+    }, 1);
+    try {
+      // From the first token on: before it, a prompt is fed.
+      for await (const _ of generation) turned ??= performance.now();
+    } finally {
+      clearInterval(timer);
+    }
+    if (round >= 0) timings.push((await generation.result).timings);
   }
   return {
     promptTokens: prompt.length,
@@ -59,5 +74,6 @@ export async function benchGenerate(path: string, options: GenerateBench = {}): 
     prefillTokensPerSecond: median(timings.map((each) => each.prefillTokensPerSecond)),
     firstTokenMs: median(timings.map((each) => each.firstTokenMs)),
     decodeTokensPerSecond: median(timings.map((each) => each.decodeTokensPerSecond ?? 0)),
+    blockedMs,
   };
 }

@@ -81,18 +81,24 @@ function print(report: Report): void {
       const rate = row.fileBytes / 1e6 / row.loadMs;
       console.log(
         `  load ${row.weights.padEnd(5)}${row.loadMs.toFixed(0).padStart(7)} ms  ${rate.toFixed(2).padStart(6)} GB/s ` +
-          `(reading alone ${row.readMs.toFixed(0)} ms)  host ${(row.hostBytes / 2 ** 20).toFixed(0)} MiB`,
+          `x${(row.readMs / row.loadMs).toFixed(2)} of Deno.readFile (${row.readMs.toFixed(0)} ms; in pieces ${
+            row.readPiecesMs.toFixed(0)
+          } ms)  host ${(row.hostBytes / 2 ** 20).toFixed(0)} MiB`,
       );
     }
     if (generate !== undefined) {
-      const { promptTokens, tokens, loadMs, prefillTokensPerSecond, firstTokenMs, decodeTokensPerSecond } = generate;
+      const { promptTokens, tokens, loadMs, prefillTokensPerSecond, firstTokenMs, decodeTokensPerSecond, blockedMs } =
+        generate;
       console.log(`  ready in ${loadMs.toFixed(0)} ms, pipelines included`);
       console.log(
         `  prefill ${promptTokens} tokens: ${prefillTokensPerSecond.toFixed(1)} tok/s, first token after ${
           firstTokenMs.toFixed(0)
         } ms`,
       );
-      console.log(`  decode ${tokens} tokens: ${decodeTokensPerSecond.toFixed(1)} tok/s`);
+      console.log(
+        `  decode ${tokens} tokens: ${decodeTokensPerSecond.toFixed(1)} tok/s, ` +
+          `the event loop blocked for ${blockedMs.toFixed(0)} ms at most`,
+      );
     }
     for (const { sequences, tokensPerSecond } of batch ?? []) {
       const ratio = tokensPerSecond / batch![0]!.tokensPerSecond;
