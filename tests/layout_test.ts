@@ -16,6 +16,9 @@ const SKIPPED =
 /** Tests of the whole and not of one module. */
 const WHOLE = ["jsr", "layout", "readme", "supply_chain"];
 
+/** Rooms of tests of the whole. */
+const WHOLE_ROOMS = ["faults"];
+
 /** Suffixes of kernels that compute the same in another way and share a test. */
 const VARIANT = /_(direct|plain|shared|subgroup|tiled)$/;
 
@@ -107,7 +110,7 @@ Deno.test("every test stands in the room of what it tests", () => {
   const orphans = files.filter((path) => /^tests\/.*_test\.ts$/.test(path)).filter((path) => {
     const [, room, name] = /^tests\/(?:(\w+)\/)?(\w+)_test\.ts$/.exec(path)!;
     if (room === undefined) return !WHOLE.includes(name!) && !files.includes(`${name}.ts`);
-    if (room !== "wgsl") return !rooms.has(room);
+    if (room !== "wgsl") return !rooms.has(room) && !WHOLE_ROOMS.includes(room);
     return !kernelNames.some((kernel) => testOf(kernel) === path) && !files.includes(`src/kernels/${name}.ts`);
   });
   assertEquals(orphans, []);
