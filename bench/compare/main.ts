@@ -43,27 +43,20 @@ async function load(root: string): Promise<Version> {
   return await import(new URL(`${root}/mod.ts`, "file:///").href);
 }
 
-/**
- * Compares the first with the second at each of some shares of the work.
- *
- * @returns For each share, verdicts by workload.
- */
-async function compare(a: Model, b: Model, rounds: number, shares: readonly number[]): Promise<Verdicts[]> {
-  const verdicts: Verdicts[] = shares.map(() => ({}));
+/** Compares the first with the second, which does `share` times the work. */
+async function compare(a: Model, b: Model, rounds: number, share: number): Promise<Verdicts> {
+  const verdicts: Verdicts = {};
   for (const { name, run } of workloadsOf(await Deno.readTextFile(EXCERPT), a)) {
-    const contestants = [() => run(a, 1), ...shares.map((share) => () => run(b, share))];
-    const times: number[][] = contestants.map(() => []);
-    const judged = () => shares.map((_, i) => judge(times[0]!, times[i + 1]!));
+    const times: [number[], number[]] = [[], []];
     for (let round = -1; round < MOST_TIMES * rounds; round++) {
-      if (round > 0 && round % rounds === 0 && judged().every(isClear)) break;
-      // Whoever goes first in a round may find caches warmer or colder: they take turns at that too.
-      const order = [...contestants.keys()];
-      for (const which of round % 2 === 0 ? order : order.reverse()) {
-        const ms = await contestants[which]!();
-        if (round >= 0) times[which]!.push(ms);
+      if (round > 0 && round % rounds === 0 && isClear(judge(...times))) break;
+      // Whoever goes first in a round, or follows itself, may find caches warmer: they take turns at that too.
+      for (const which of round % 2 === 0 ? [0, 1] as const : [1, 0] as const) {
+        const ms = await run(which === 0 ? a : b, which === 0 ? 1 : share);
+        if (round >= 0) times[which].push(ms);
       }
     }
-    for (const [i, verdict] of judged().entries()) verdicts[i]![name] = verdict;
+    verdicts[name] = judge(...times);
   }
   return verdicts;
 }
@@ -72,11 +65,11 @@ async function compare(a: Model, b: Model, rounds: number, shares: readonly numb
 async function prove(a: Model, b: Model, rounds: number, times: number): Promise<boolean> {
   let isProved = true;
   for (let time = 1; time <= times; time++) {
-    const [same, more] = await compare(a, b, rounds, [1, SLOWDOWN]) as [Verdicts, Verdicts];
-    console.log(`${time} of ${times}, the same twice\n${table(same)}${time} of ${times}, ${SLOWDOWN} times the work`);
-    console.log(table(more));
-    isProved &&= Object.values(same).every(({ second }) => second === "same") &&
-      Object.values(more).every(({ second }) => second === "slower");
+    for (const [share, expected] of [[1, "same"], [SLOWDOWN, "slower"]] as const) {
+      const verdicts = await compare(a, b, rounds, share);
+      console.log(`${time} of ${times}, ${share} times the work\n${table(verdicts)}`);
+      isProved &&= Object.values(verdicts).every(({ second }) => second === expected);
+    }
   }
   return isProved;
 }
@@ -117,7 +110,7 @@ try {
     console.log(isProved ? "every slowdown was flagged, and nothing else" : "not every verdict was right");
     if (!isProved) Deno.exitCode = 1;
   } else {
-    const [verdicts] = await compare(a, b, rounds, [values["work-more"] ?? 1]) as [Verdicts];
+    const verdicts = await compare(a, b, rounds, values["work-more"] ?? 1);
     console.log(values.json ? JSON.stringify(verdicts) : table(verdicts).trimEnd());
     if (Object.values(verdicts).some(({ second }) => second === "slower")) Deno.exitCode = 1;
   }
