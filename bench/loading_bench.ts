@@ -23,8 +23,10 @@ export interface LoadingFigures {
   readonly openMs: number;
   /** Milliseconds from the first byte read to the last weight in place. */
   readonly loadMs: number;
-  /** Milliseconds that only reading the files takes, measured between the rounds. */
+  /** Milliseconds that `Deno.readFile` takes for the same files, measured between the rounds. */
   readonly readMs: number;
+  /** Milliseconds that reading them into one small buffer takes, as loading does. */
+  readonly readPiecesMs: number;
   /** Most bytes of JavaScript's heap and external memory at once. */
   readonly hostBytes: number;
 }
@@ -41,10 +43,13 @@ export async function benchLoading(
     const opened: number[] = [];
     const loaded: number[] = [];
     const read: number[] = [];
+    const readPieces: number[] = [];
     const sizes = { fileBytes: 0, gpuBytes: 0, hostBytes: 0 };
     for (let round = 0; round < rounds; round++) {
       const source = await denoSource(path);
-      read.push(await timeReading(source));
+      const files = (await source.list()).filter((name) => /\.(gguf|safetensors|bin)$/.test(name));
+      read.push(await timeReading(files, (file) => Deno.readFile(path.endsWith(file) ? path : `${path}/${file}`)));
+      readPieces.push(await timeReading(files, (file) => readInPieces(source, file)));
       let started = performance.now();
       const checkpoint = await openCheckpoint(source);
       opened.push(performance.now() - started);
@@ -71,22 +76,25 @@ export async function benchLoading(
       openMs: median(opened),
       loadMs: median(loaded),
       readMs: median(read),
+      readPiecesMs: median(readPieces),
     });
   }
   return figures;
 }
 
-/** Reads all weight files in the pieces that loading reads. */
-async function timeReading(source: ModelSource): Promise<number> {
-  const piece = new Uint8Array(2 ** 23);
+async function timeReading(files: readonly string[], read: (file: string) => Promise<unknown>): Promise<number> {
   const started = performance.now();
-  for (const file of (await source.list()).filter((name) => /\.(gguf|safetensors|bin)$/.test(name))) {
-    const size = await source.size(file);
-    for (let begin = 0; begin < size; begin += piece.length) {
-      await source.read(file, begin, Math.min(size, begin + piece.length), piece);
-    }
-  }
+  for (const file of files) await read(file);
   return performance.now() - started;
+}
+
+/** Reads a file in the pieces that loading reads. */
+async function readInPieces(source: ModelSource, file: string): Promise<void> {
+  const piece = new Uint8Array(2 ** 23);
+  const size = await source.size(file);
+  for (let begin = 0; begin < size; begin += piece.length) {
+    await source.read(file, begin, Math.min(size, begin + piece.length), piece);
+  }
 }
 
 if (import.meta.main) {
