@@ -20,6 +20,7 @@ import {
   planMemory,
   requireFit,
 } from "../model/plan.ts";
+import { checkKernels } from "../model/kernel_check.ts";
 import { createRope, type Rope, type RopeFrequencies, type RopeScaling } from "../model/rope.ts";
 import { chooseRope, type RopeChoice } from "../model/rope_choice.ts";
 import { Runtime } from "../model/runtime.ts";
@@ -186,6 +187,7 @@ async function openRuntime(opened: Opened, options: LoadOptions): Promise<{ runt
       })
     );
     await warmUp(runtime);
+    await checkKernels(runtime);
     return { runtime, plan };
   } catch (error) {
     gpu.dispose();

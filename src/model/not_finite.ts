@@ -68,10 +68,11 @@ async function search(sequence: Sequence, tokens: readonly number[]): Promise<st
       else broken = middle;
     }
     if (broken === 0) return `the embedding of token ${tokens[position]} is not`;
-    if (broken <= config.nLayers) {
-      await run(broken);
+    // Attention may lose what is no number, so that a layer whose output is finite can have some all the same.
+    for (let nLayers = broken <= config.nLayers ? broken : 1; nLayers <= config.nLayers; nLayers++) {
+      await run(nLayers);
       for (const [name, what] of STAGES) {
-        if (!await isFinite(scratch[name])) return `in layer ${broken - 1}, ${what} are the first that are not`;
+        if (!await isFinite(scratch[name])) return `in layer ${nLayers - 1}, ${what} are the first that are not`;
       }
     }
     await run(config.nLayers);

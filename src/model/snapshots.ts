@@ -1,0 +1,80 @@
+/**
+ * Random inputs for operations on the GPU, and what these leave, kept from one operation to the next.
+ *
+ * @module
+ */
+import { ShaderError } from "../errors.ts";
+import type { Gpu } from "../gpu/device.ts";
+import type { Recorder } from "../gpu/recorder.ts";
+import type { Tensor } from "../gpu/tensor.ts";
+
+/** See the module's description. */
+export class Snapshots {
+  readonly #gpu: Gpu;
+  readonly #values: Float32Array<ArrayBuffer>;
+  readonly #source: Tensor;
+  readonly #kept: Tensor;
+  #length = 0;
+
+  private constructor(gpu: Gpu, values: Float32Array<ArrayBuffer>, source: Tensor, kept: Tensor) {
+    this.#gpu = gpu;
+    this.#values = values;
+    this.#source = source;
+    this.#kept = kept;
+  }
+
+  /**
+   * @param length How many random numbers in [-1, 1) there are to take from: the same ones every time.
+   * @param most How many numbers can be kept.
+   */
+  static async of(gpu: Gpu, length: number, most: number): Promise<Snapshots> {
+    let state = 1;
+    const values = Float32Array.from({ length }, () => {
+      state = Math.imul(state, 1664525) + 1013904223 | 0;
+      return state / 2 ** 31;
+    });
+    return await gpu.allocate(() => {
+      const source = gpu.tensorOf("random inputs", "f32", [length], values);
+      return new Snapshots(gpu, values, source, gpu.createTensor("kept numbers", "f32", [most]));
+    });
+  }
+
+  /** Random numbers, from one index on. */
+  random(begin: number, length: number): Float32Array {
+    return this.#values.subarray(begin, begin + length);
+  }
+
+  /** Records that a tensor gets random numbers from index `from` on. */
+  randomize(recorder: Recorder, tensor: Tensor, length: number, from = 0): void {
+    recorder.copy(this.#source, 4 * from, tensor, 0, 4 * length);
+  }
+
+  /** Records that the first elements of a tensor are kept; gives the index where `run` has them. */
+  keep(recorder: Recorder, tensor: Tensor, length: number): number {
+    recorder.copy(tensor, 0, this.#kept, 4 * this.#length, 4 * length);
+    this.#length += length;
+    return this.#length - length;
+  }
+
+  /** Runs a recording and gives a reader of what was kept, by index and length. */
+  async run(recorder: Recorder): Promise<(begin: number, length: number) => Float32Array> {
+    const readback = this.#gpu.submit([recorder], [{ tensor: this.#kept, byteLength: 4 * this.#length }]);
+    const values = new Float32Array((await readback.fetch()).buffer);
+    await this.#gpu.settle();
+    return (begin, length) => values.subarray(begin, begin + length);
+  }
+
+  /** Frees the memory. */
+  [Symbol.dispose](): void {
+    this.#source.dispose();
+    this.#kept.dispose();
+  }
+}
+
+/** The error of kernels of which one computes wrongly, the likeliest first. */
+export function wrongKernel(device: string, kernels: readonly string[]): ShaderError {
+  return new ShaderError(
+    kernels[0]!,
+    `Kernel ${kernels.join(" or ")} computes wrongly on ${device}: try another driver or adapter`,
+  );
+}
