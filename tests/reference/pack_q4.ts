@@ -1,7 +1,7 @@
 /**
  * Twin of `wgsl/pack_q4.wgsl`: the squared error that the best of the fifteen candidates leaves in each group of 32 in a
- * row of `columns` weights, (rows, groups). A weight halfway between two integers may go to either, so that a candidate
- * counts with the worse of both.
+ * row of `columns` weights, (rows, groups). A weight halfway between two integers may go to either, whatever others do, so
+ * that each counts with the worse of both.
  */
 export function packQ4Errors(weights: Float64Array, columns: number): Float64Array {
   const errors: number[] = [];
@@ -20,17 +20,25 @@ function smallestError(group: Float64Array): number {
   if (extreme === 0) return 0;
   let smallest = Infinity;
   for (let divisor = -5.625; divisor >= -9.125; divisor -= 0.25) {
-    const errors = [1 - 1e-6, 1 + 1e-6].map((nudge) => errorOf(group, nudge * divisor / extreme));
-    smallest = Math.min(smallest, Math.max(...errors));
+    const [above, below] = [1 + 1e-6, 1 - 1e-6].map((nudge) => integers(group, nudge * divisor / extreme)) as [
+      Float64Array,
+      Float64Array,
+    ];
+    const d = fittingScale(group, above);
+    const error = group.reduce((sum, w, i) => sum + Math.max((w - d * above[i]!) ** 2, (w - d * below[i]!) ** 2), 0);
+    smallest = Math.min(smallest, error);
   }
   return smallest;
 }
 
-/** The squared error of the integers nearest to w * inverse with the scale that fits them best. */
-function errorOf(group: Float64Array, inverse: number): number {
-  const q = group.map((value) => Math.min(7, Math.max(-8, Math.round(value * inverse))));
+/** The integers nearest to w * inverse. */
+function integers(group: Float64Array, inverse: number): Float64Array {
+  return group.map((w) => Math.min(7, Math.max(-8, Math.round(w * inverse))));
+}
+
+/** The scale of least squared error, in f16. With integers that differ in halves alone, a scale of their own is better. */
+function fittingScale(group: Float64Array, q: Float64Array): number {
   const product = q.reduce((sum, value, i) => sum + value * group[i]!, 0);
   const ratio = product / q.reduce((sum, value) => sum + value * value, 0);
-  const d = Math.sign(ratio) * Math.f16round(Math.min(65504, Math.max(2 ** -24, Math.abs(ratio))));
-  return q.reduce((sum, value, i) => sum + (group[i]! - d * value) ** 2, 0);
+  return Math.sign(ratio) * Math.f16round(Math.min(65504, Math.max(2 ** -24, Math.abs(ratio))));
 }
