@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { CapacityError } from "../../src/errors.ts";
 import type { ModelConfig } from "../../src/model/config.ts";
 import { KV_FORMATS } from "../../src/kernels/kv_formats.ts";
@@ -19,12 +19,12 @@ const ROW_WORDS = { f32: [80], f16: [40], q8: [20, 2], q4: [10, 2] } as const;
 for (const format of KV_FORMATS) {
   Deno.test(`KvCache keeps each head's tokens when it grows, ${format}`, async () => {
     const cache = new KvCache(gpu, config, format, 1000, 64);
-    assertEquals(cache.reserve(5), true);
+    assertEquals(await cache.reserve(5), true);
     const before = cache.capacity;
     const contents = new Uint32Array(randomFloats(cache.layers[1]!.v.byteLength / 4, 7).buffer);
     gpu.upload(cache.layers[1]!.v, contents);
-    assertEquals(cache.reserve(before), false);
-    assertEquals(cache.reserve(before + 1), true);
+    assertEquals(await cache.reserve(before), false);
+    assertEquals(await cache.reserve(before + 1), true);
     assert(cache.capacity >= 2 * before, `Expected to double, got ${cache.capacity}`);
     const grown = new Uint32Array((await gpu.read(cache.layers[1]!.v)).buffer);
     let [from, to] = [0, 0];
@@ -43,11 +43,11 @@ for (const format of KV_FORMATS) {
   });
 }
 
-Deno.test("KvCache grows up to its limit and refuses more with both numbers", () => {
+Deno.test("KvCache grows up to its limit and refuses more with both numbers", async () => {
   const cache = new KvCache(gpu, config, "f16", 300, 64);
-  cache.reserve(300);
+  await cache.reserve(300);
   assertEquals(cache.capacity, 300);
-  const error = assertThrows(() => cache.reserve(301), CapacityError, "301 tokens");
+  const error = await assertRejects(() => cache.reserve(301), CapacityError, "301 tokens");
   assertEquals([error.requested, error.available, error.unit], [301, 300, "tokens"]);
   cache.dispose();
 });
