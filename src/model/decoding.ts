@@ -204,8 +204,8 @@ export class Decoding {
     return await (this.#latest === undefined ? this.begin(0) : this.#feedAgain());
   }
 
-  /** Makes room for the keys and values of `steps` more tokens; true where that replaced the cache's tensors. */
-  reserve(steps: number): Promise<boolean> {
+  /** Makes room for the keys and values of `steps` more tokens. */
+  reserve(steps: number): Promise<void> {
     return this.sequence.reserve(this.sequence.nFed + steps);
   }
 

@@ -125,11 +125,10 @@ export class KvCache {
   /**
    * Makes room for `length` tokens; what is cached stays, where there is no room for more too.
    *
-   * @returns Whether layers were replaced.
    * @throws {CapacityError} If `length` is over the limit, or the device has no memory for it.
    */
-  async reserve(length: number): Promise<boolean> {
-    if (length <= this.#capacity) return false;
+  async reserve(length: number): Promise<void> {
+    if (length <= this.#capacity) return;
     const capacity = this.#capacityFor(length);
     const rows = kvRows(this.#config, capacity, this.#chunk);
     if (this.#layers.length === 0) {
@@ -148,7 +147,6 @@ export class KvCache {
       this.#take([layer], i);
     }
     this.#capacity = capacity;
-    return true;
   }
 
   #capacityFor(length: number): number {

@@ -148,10 +148,9 @@ export class Sequence {
   /**
    * Makes room for the keys and values of `length` tokens. Where there is none, what is cached stays.
    *
-   * @returns Whether that replaced tensors of the cache.
    * @throws {CapacityError} If there is no memory for them.
    */
-  async reserve(length: number): Promise<boolean> {
+  async reserve(length: number): Promise<void> {
     const { runtime } = this;
     try {
       if (this.#isCopied !== undefined) await this.settle();
@@ -160,7 +159,7 @@ export class Sequence {
         this.gone.throwIfAborted();
         return runtime.gpu.createTensor("sequence state", "u32", [STATE_WORDS]);
       });
-      return await this.cache.reserve(length);
+      await this.cache.reserve(length);
     } catch (error) {
       throw this.refusal ?? error;
     } finally {
