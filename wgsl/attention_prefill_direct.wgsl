@@ -1,6 +1,7 @@
 // FlashAttention-2 (Dao, 2023) for a chunk of tokens, for software adapters: every lane owns ROWS query rows.
 //
-//   out[t][h] = sum_p softmax_p(scale * q[t][h] . k[g][p]) v[g][p]   over keys position + t - window < p <= position + t, g = h / GROUP_SIZE
+//   out[t][h] = sum_p softmax_p(scale * q[t][h] . k[g][p]) v[g][p]
+//   over keys position + t - window < p <= position + t, g = h / GROUP_SIZE
 //
 // Keys are taken in tiles of 8, from key 0 on, with a running maximum and sum (online softmax); tiles above the diagonal
 // are not visited. A row is a token of one query head; the heads of a group are neighbouring rows.

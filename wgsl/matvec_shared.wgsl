@@ -6,8 +6,8 @@
 // With NORM, x is normalised on its way: gain[k] x[k] / sqrt(mean_k(x[k]^2) + eps) takes its place.
 //
 // Grid: ceil(rows / (128 / LANES * ROWS)) workgroups of 128 invocations.
-// Prelude: LANES (8, 16 or 32), ROWS (at most LANES), PER_OUTPUT (rows that make an output: 1 or 2), NORM, LOADS and QUADS (see the format), SUBGROUP_LANES (lanes that
-// add_lanes sums: at most LANES; 1 without subgroups).
+// Prelude: LANES (8, 16 or 32), ROWS (at most LANES), PER_OUTPUT (rows that make an output: 1 or 2), NORM, LOADS and
+// QUADS (see the format), SUBGROUP_LANES (lanes that add_lanes sums: at most LANES; 1 without subgroups).
 // Joined after a file of formats/ and one of shared/add_lanes_*. Lanes of a subgroup must be neighbours in the
 // workgroup, as they are on every adapter known.
 //

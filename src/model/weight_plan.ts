@@ -180,8 +180,8 @@ export function tensorFormat(
  * The format that a tensor of a matrix is stored in.
  *
  * GGUF's blocks stay what they are under `q8`, and under `q4` those of 4 bits or fewer: larger ones would hold the same
- * values. bfloat16 stays what
- * it is under `f16`, in the same 2 bytes: float16 would round its small values away and overflow on its large ones.
+ * values. bfloat16 stays what it is under `f16`, in the same 2 bytes: float16 would round its small values away and
+ * overflow on its large ones.
  *
  * @param dtype Its type.
  * @param choice What was asked for.

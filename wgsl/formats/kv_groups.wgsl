@@ -2,7 +2,8 @@
 //
 // Steps are taken from what is stored of m, so that rounding m costs nothing.
 // Prelude: STAGES, HEAD_DIM4 (head_dim / 4, a multiple of 4), N_KV_HEADS.
-// Joined after shared/half, an exchange_* file of shared/, and kv_write_q8 or kv_write_q4, with a kernel that binds `k` and `v`: array<u32>.
+// Joined after shared/half, an exchange_* file of shared/, and kv_write_q8 or kv_write_q4, with a kernel that binds `k`
+// and `v`: array<u32>.
 
 // A quad as it is stored.
 struct StoredQuad {

@@ -4,8 +4,8 @@
 //   w = d s q - dmin m
 //
 // Declares the bindings `weight` and `scales`, which every kernel that multiplies by a matrix starts with, and, with
-// formats/five_bits.wgsl and formats/scales_k.wgsl, the functions that read them. A group is 32 weights of one row: LOADS loads of QUADS times
-// 4 weights each.
+// formats/five_bits.wgsl and formats/scales_k.wgsl, the functions that read them. A group is 32 weights of one row:
+// LOADS loads of QUADS times 4 weights each.
 // Prelude: none of its own.
 
 @group(0) @binding(0) var<storage, read> weight: array<vec4u>;  // (rows, groups, 1)
