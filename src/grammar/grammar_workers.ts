@@ -47,7 +47,7 @@ const MOST_IDLE = 4;
 /** The vocabulary that workers are told, made when there is a first. */
 export interface GrammarVocabulary {
   /** Bytes of all tokens. */
-  readonly spell: () => TokenBytes;
+  readonly spell: () => Promise<TokenBytes>;
   /** Tokens that end a text. */
   readonly endIds: readonly number[];
 }
@@ -60,7 +60,7 @@ export class GrammarWorkers implements Disposable {
   readonly #gone = new AbortController();
   /** Workers at rest, each with the timer that ends it. */
   readonly #idle = new Map<Worker, ReturnType<typeof setTimeout>>();
-  #tokens: TokenBytes | undefined;
+  #tokens: Promise<TokenBytes> | undefined;
 
   /** @param openWorker Starts `grammar_worker.ts`. */
   constructor(
@@ -139,7 +139,7 @@ export class GrammarWorkers implements Disposable {
       await untilReady(worker, { failure: noWorker, signal });
       this.#tokens ??= this.#vocabulary.spell();
       const endIds = Uint32Array.from(this.#vocabulary.endIds);
-      const request: GrammarRequest = { tokens: this.#tokens, endIds };
+      const request: GrammarRequest = { tokens: await this.#tokens, endIds };
       const answer = await call<GrammarAnswer>(worker, request, { timeoutMs: START_MS, failure: noWorker, signal });
       if ("error" in answer) throw noWorker(answer.error);
       if ("stopped" in answer) throw noWorker(answer.stopped);

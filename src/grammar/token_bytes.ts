@@ -16,18 +16,22 @@ export interface TokenBytes {
 /** What takes the place of bytes that are no character. */
 const REPLACEMENT = "\ufffd";
 
+/** How many tokens are spelled in one go: a few tens of milliseconds, in which this thread does nothing else. */
+const TURN = 2048;
+
 /** Stands before the name of a special token: no text has this byte. */
 const SPECIAL = 0xff;
 
 /**
- * Spells a vocabulary.
+ * Spells a vocabulary, in turns with whatever else this thread has to do.
  *
  * The tokenizer's own decoder says what a token is as text. For one that is part of a character, which has no text of its
  * own, the vocabulary's spelling says which bytes: `<0xE4>` in SentencePiece's, GPT-2's alphabet of bytes in others.
  *
  * @param vocabSize Number of logits, which may be more than there are tokens.
+ * @throws {TypeError} If the tokenizer is disposed meanwhile.
  */
-export function spellTokens(tokenizer: Tokenizer, vocabSize: number): TokenBytes {
+export async function spellTokens(tokenizer: Tokenizer, vocabSize: number): Promise<TokenBytes> {
   const encoder = new TextEncoder();
   const special = new Set(tokenizer.specialIds);
   const anchor = tokenizer.encode("a", { addSpecialTokens: false }).at(-1) ?? 0;
@@ -39,6 +43,7 @@ export function spellTokens(tokenizer: Tokenizer, vocabSize: number): TokenBytes
     decoder.push(anchor);
     const after = decoder.push(anchor);
     for (let id = 0; id < vocabSize; id++) {
+      if (id % TURN === TURN - 1) await new Promise((resolve) => setTimeout(resolve));
       const piece = tokenizer.piece(id);
       if (piece === undefined) continue;
       const isSpecial = special.has(id);

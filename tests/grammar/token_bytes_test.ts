@@ -24,7 +24,7 @@ for (const [name, open] of Object.entries(vocabularies)) {
   Deno.test(`the bytes of a text's tokens are the text's, in the vocabulary of ${name}`, async () => {
     using tokenizer = new Tokenizer(await open());
     const vocabSize = tokenizer.vocabSize + 3;
-    const { bytes, lengths } = spellTokens(tokenizer, vocabSize);
+    const { bytes, lengths } = await spellTokens(tokenizer, vocabSize);
     assertEquals(lengths.length, vocabSize);
     const begins = [0];
     for (const length of lengths) begins.push(begins.at(-1)! + length);
