@@ -58,6 +58,8 @@ export class GrammarWorkers implements Disposable {
   readonly #openWorker: () => Worker;
   readonly #limits: Required<GrammarLimits>;
   readonly #gone = new AbortController();
+  /** All workers that run, those at rest too. */
+  readonly #workers = new Set<Worker>();
   /** Workers at rest, each with the timer that ends it. */
   readonly #idle = new Map<Worker, ReturnType<typeof setTimeout>>();
   #tokens: Promise<TokenBytes> | undefined;
@@ -93,7 +95,7 @@ export class GrammarWorkers implements Disposable {
       return answer;
     };
     // One that runs on, or has stopped in the middle, would not hear that it is to end.
-    const release = () => isSound ? this.#give(worker) : worker.terminate();
+    const release = () => isSound ? this.#give(worker) : this.#terminate(worker);
     try {
       const first = await ask({ grammar }, this.#limits.beginMs);
       return new GrammarMatcher(first, (ids) => ask({ ids }, this.#limits.stepMs), release);
@@ -103,10 +105,13 @@ export class GrammarWorkers implements Disposable {
     }
   }
 
-  /** Ends the workers. */
+  /** Ends the workers, those of texts under way too. */
   dispose(): void {
     this.#gone.abort(new TypeError("The model was disposed"));
-    for (const worker of [...this.#idle.keys()]) this.#end(worker);
+    for (const worker of [...this.#workers]) {
+      if (this.#idle.has(worker)) this.#end(worker);
+      else this.#terminate(worker);
+    }
   }
 
   /** Ends the workers when a `using` block ends. */
@@ -123,18 +128,27 @@ export class GrammarWorkers implements Disposable {
   }
 
   #give(worker: Worker): void {
-    if (this.#gone.signal.aborted || this.#idle.size >= MOST_IDLE) return this.#end(worker);
+    // Ended at the disposal.
+    if (!this.#workers.has(worker)) return;
+    if (this.#idle.size >= MOST_IDLE) return this.#end(worker);
     this.#idle.set(worker, setTimeout(() => this.#end(worker), IDLE_MS));
   }
 
   #end(worker: Worker): void {
     clearTimeout(this.#idle.get(worker));
     this.#idle.delete(worker);
+    this.#workers.delete(worker);
     worker.postMessage(END);
+  }
+
+  #terminate(worker: Worker): void {
+    this.#workers.delete(worker);
+    worker.terminate();
   }
 
   async #start(signal: AbortSignal): Promise<Worker> {
     const worker = this.#openWorker();
+    this.#workers.add(worker);
     try {
       await untilReady(worker, { failure: noWorker, signal });
       this.#tokens ??= this.#vocabulary.spell();
@@ -145,7 +159,8 @@ export class GrammarWorkers implements Disposable {
       if ("stopped" in answer) throw noWorker(answer.stopped);
       return worker;
     } catch (error) {
-      worker.terminate();
+      this.#terminate(worker);
+      signal.throwIfAborted();
       throw error;
     }
   }

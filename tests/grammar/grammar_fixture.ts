@@ -23,9 +23,13 @@ export function openGrammarWorker(): Worker {
 }
 
 /** Workers with the vocabulary of pg-nano. */
-export function grammarWorkers(limits?: GrammarLimits, endIds: readonly number[] = [END_ID]): GrammarWorkers {
+export function grammarWorkers(
+  limits?: GrammarLimits,
+  endIds: readonly number[] = [END_ID],
+  openWorker: () => Worker = openGrammarWorker,
+): GrammarWorkers {
   const spell = () => spellTokens(tokenizer, tokenizer.vocabSize);
-  return new GrammarWorkers({ spell, endIds }, openGrammarWorker, limits);
+  return new GrammarWorkers({ spell, endIds }, openWorker, limits);
 }
 
 /** Ids that a mask allows, ascending. */

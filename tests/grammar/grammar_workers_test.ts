@@ -2,7 +2,8 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { GrammarError } from "../../src/errors.ts";
 import type { GrammarSource } from "../../src/grammar/grammar.ts";
 import { GrammarWorkers } from "../../src/grammar/grammar_workers.ts";
-import { allowedIds, END_ID, grammarWorkers, tokenizer } from "./grammar_fixture.ts";
+import { call } from "../../src/worker/call.ts";
+import { allowedIds, END_ID, grammarWorkers, openGrammarWorker, tokenizer } from "./grammar_fixture.ts";
 
 const regex = (source: string): GrammarSource => ({ kind: "regex", source });
 const schema = (value: unknown): GrammarSource => ({ kind: "jsonSchema", source: JSON.stringify(value) });
@@ -97,6 +98,28 @@ for (
   });
 }
 
+const record = { type: "object", properties: { fuel: false } };
+const wide = JSON.stringify({
+  properties: Object.fromEntries(Array.from({ length: 30_000 }, (_, i) => [`field ${i}`, { type: "object" }])),
+});
+
+for (
+  const [story, grammar, code, message] of [
+    ["a rule that is not there", lark("start: limit"), "Invalid", "limit"],
+    ["a line that is none", lark('start: "fuel" ) // too many'), "Invalid", ""],
+    ["a field that can have no value", schema({ ...record, required: ["fuel"] }), "Invalid", "fuel"],
+    ["options for its reading", schema({ "x-guidance": { lenient: true }, not: {} }), "Invalid", "has x-guidance"],
+    ["many states", regex("(a?b?c?d?){100}".repeat(2000)), "TooComplex", "precomputation failed"],
+    ["a large schema in a rule", lark(`start: %json ${wide}`), "TooComplex", "at 1("],
+  ] as const
+) {
+  Deno.test(`a grammar of ${story} fails as ${code}, whatever its words`, async () => {
+    using workers = grammarWorkers();
+    const error = await assertRejects(() => workers.begin(grammar), GrammarError, message);
+    assertEquals(error.code, code);
+  });
+}
+
 Deno.test("a grammar that takes too long ends its own worker alone, and so does an abort", async () => {
   using workers = grammarWorkers({ beginMs: 500 });
   const endless = schema({ type: "integer", multipleOf: 1000003 });
@@ -113,7 +136,7 @@ Deno.test("a grammar that takes too long ends its own worker alone, and so does 
 Deno.test("a worker that cannot be started is told apart from a grammar", async () => {
   const absent = () => new Worker(new URL("absent.ts", import.meta.url), { type: "module" });
   using workers = new GrammarWorkers({
-    spell: () => ({ bytes: new Uint8Array(), lengths: new Uint32Array() }),
+    spell: () => Promise.resolve({ bytes: new Uint8Array(), lengths: new Uint32Array() }),
     endIds: [],
   }, absent);
   await assertRejects(() => workers.begin(regex("a")), TypeError, "Cannot start the worker that follows grammars: ");
@@ -127,4 +150,22 @@ Deno.test("disposed workers end what is under way, and begin nothing", async () 
   setTimeout(() => workers.dispose(), 50);
   await assertRejects(() => beginning, TypeError, "disposed");
   await assertRejects(() => workers.begin(regex("a")), TypeError, "disposed");
+});
+
+Deno.test("disposed workers end, those of a text between two steps too", async () => {
+  const opened: Worker[] = [];
+  const workers = grammarWorkers({}, [], () => {
+    const worker = openGrammarWorker();
+    opened.push(worker);
+    return worker;
+  });
+  using held = await workers.begin(regex("x+"));
+  (await workers.begin(regex("y+"))).dispose();
+  const ask = (worker: Worker) =>
+    call(worker, { grammar: regex("z+") }, { timeoutMs: 1000, failure: (reason) => new Error(reason) });
+  assertEquals(opened.length, 2);
+  await Promise.all(opened.map(ask));
+  workers.dispose();
+  for (const worker of opened) await assertRejects(() => ask(worker), Error, "over 1000 ms");
+  await assertRejects(() => held.accept(allowedIds(held.allowed).slice(0, 1)), TypeError, "disposed");
 });
