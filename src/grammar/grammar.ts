@@ -12,8 +12,9 @@ import { GrammarError } from "../errors.ts";
  * Of JSON Schema `llguidance` knows the keywords that say what a text may look like: `type`, `enum`, `const`, `properties`,
  * `required`, `additionalProperties`, `patternProperties`, `items`, `prefixItems`, bounds of lengths and numbers,
  * `multipleOf`, `pattern`, `format`, `anyOf`, `allOf`, `oneOf` where the cases exclude one another, and `$ref` within the
- * schema. Others are refused: nothing is left unchecked. A text may have no bound that the schema does not set, so that
- * `maxLength`, `maxItems` and `multipleOf` are worth setting.
+ * schema. JSON Schema's other keywords are refused: none is left unchecked. So is `x-guidance` at the top, llguidance's own,
+ * which would change that. Words that are no keyword say nothing of a text. A text may have no bound that the schema does
+ * not set, so that `maxLength`, `maxItems` and `multipleOf` are worth setting.
  *
  * @example Ask for a record
  * ```ts

@@ -8,6 +8,9 @@ use serde_json::{json, Value};
 /// White space that JSON may have between its parts. Without a bound a model that is unsure never gets past it.
 const JSON_SPACE: &str = r"( |\n[ \t]{0,16})";
 
+/// The key at the top of a schema that llguidance takes options from.
+const OPTIONS: &str = "x-guidance";
+
 /// See the module's description.
 pub struct Matcher {
     matcher: llguidance::Matcher,
@@ -22,7 +25,13 @@ fn schema_grammar(source: &str) -> Result<TopLevelGrammar, Failure> {
         schema = json!({});
     }
     if let Some(object) = schema.as_object_mut() {
-        object.entry("x-guidance").or_insert_with(|| json!({ "whitespace_pattern": JSON_SPACE }));
+        let options = json!({ "whitespace_pattern": JSON_SPACE });
+        // With options of its own a schema could have keywords passed over.
+        if object.insert(OPTIONS.to_owned(), options).is_some() {
+            let message =
+                format!("the schema has {OPTIONS}, which sets how it is read and is not the caller's; omit it");
+            return Err(Failure::new(Kind::Invalid, message));
+        }
     }
     Ok(TopLevelGrammar::from_json_schema(schema))
 }
