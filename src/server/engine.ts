@@ -63,6 +63,8 @@ export class Engine {
   readonly #options: EngineOptions;
   readonly #disposing = new AbortController();
   #isLost = false;
+  /** How many devices were lost: what a request tells of an earlier one is no news. */
+  #losses = 0;
 
   /** Takes over the model's sessions, not the model. */
   constructor(id: string, model: Model, options: EngineOptions) {
@@ -89,10 +91,14 @@ export class Engine {
   run(request: EngineRequest): Promise<EngineResult> {
     const { prompts, n, signal } = request;
     const width = Math.min(this.gate.width, prompts.length * n);
-    return this.#enter(width, signal, () => this.#generate(request, width));
+    return this.#enter(width, signal, (losses) => this.#generate(request, width, losses));
   }
 
-  async #generate({ prompts, n, options, signal, onChunk }: EngineRequest, width: number): Promise<EngineResult> {
+  async #generate(
+    { prompts, n, options, signal, onChunk }: EngineRequest,
+    width: number,
+    losses: number,
+  ): Promise<EngineResult> {
     // One that fails ends the others, which would else be orphans.
     const failing = new AbortController();
     const ending = AbortSignal.any([signal, failing.signal]);
@@ -122,7 +128,11 @@ export class Engine {
       );
       await runAll(jobs, width, failing);
     } finally {
-      for (const session of bases) this.#cache.give(session);
+      for (const session of bases) {
+        // What it held on a device that was lost is not cached, whoever takes it.
+        if (losses === this.#losses) this.#cache.give(session);
+        else session.dispose();
+      }
     }
     return { choices, cachedTokens };
   }
@@ -139,9 +149,10 @@ export class Engine {
     this.#cache.clear();
   }
 
-  /** Works in its turn. */
-  async #enter<T>(width: number, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  /** Works in its turn; `work` is told how many devices were lost before. */
+  async #enter<T>(width: number, signal: AbortSignal, work: (losses: number) => Promise<T>): Promise<T> {
     const leave = await this.gate.enter(width, signal);
+    const losses = this.#losses;
     try {
       if (this.#isLost) {
         throw new ApiError(503, "The GPU was lost, and the model is not loaded again yet; try again later", {
@@ -149,9 +160,9 @@ export class Engine {
           headers: { "retry-after": "5" },
         });
       }
-      return await work();
+      return await work(losses);
     } catch (error) {
-      if (error instanceof DeviceLostError && !this.#isLost) void this.#recover();
+      if (error instanceof DeviceLostError && losses === this.#losses) void this.#recover();
       throw error;
     } finally {
       leave();
@@ -161,6 +172,7 @@ export class Engine {
   /** Loads the model again after its device was lost. Where that cannot be, the engine stays lost. */
   async #recover(): Promise<void> {
     this.#isLost = true;
+    this.#losses++;
     const { reload = (model) => model.reload(), onLog } = this.#options;
     onLog(`the GPU was lost: ${this.id} is being loaded again`);
     for (let time = 0; time < MOST_RELOADS && !this.#disposing.signal.aborted; time++) {
@@ -173,6 +185,7 @@ export class Engine {
         onLog(`${this.id} is loaded again`);
         return;
       } catch (error) {
+        if (this.#disposing.signal.aborted) return;
         onLog(`${this.id} cannot be loaded again: ${(error as Error)?.name ?? typeof error}`);
       }
     }
