@@ -44,7 +44,7 @@ export interface LoadOptions {
   readonly contextLength?: number;
   /**
    * RoPE scaling in place of the model's own: `"none"`, or an object as config.json's `rope_scaling` has it. Where it
-   * names no original length, the config's `max_position_embeddings` is it.
+   * names no original length, that of the model's own scaling is it, or the config's `max_position_embeddings`.
    */
   readonly ropeScaling?: RopeChoice;
   /** Bytes of GPU memory that the model may take, sessions of full length included. Default: not limited. */
@@ -141,7 +141,9 @@ export async function loadModelOn(host: Host, source: string | ModelSource, opti
               code: "Changed",
             });
           }
-          return (await openRuntime({ ...again, rope }, { ...options, ...changes })).runtime;
+          // Who followed the first load, or could end it, has no part in this one.
+          const { signal: _signal, onProgress: _onProgress, ...lasting } = options;
+          return (await openRuntime({ ...again, rope }, { ...lasting, ...changes })).runtime;
         } finally {
           if (typeof source === "string") files.close();
         }

@@ -108,7 +108,7 @@ export class Model {
   readonly #home: SessionHome;
   #scoring = 0;
   #lastKvBytes = 0;
-  #disposed = false;
+  readonly #disposing = new AbortController();
   #reloading: Promise<void> | undefined;
 
   /** Made by `loadModel`. */
@@ -155,10 +155,14 @@ export class Model {
    * @param choice As the option `ropeScaling` of `loadModel`; undefined gives back the model's own.
    * @returns The frequencies in use from now on.
    * @throws {FormatError} If the scaling is unknown, has a key that Skein does not know, or a value out of range.
-   * @throws {TypeError} If a session, a generation or a score is under way: its cache holds rotated keys.
+   * @throws {TypeError} If a session, a generation or a score is under way: its cache holds rotated keys; or if the model
+   * is being reloaded.
    */
   scaleRope(choice?: RopeChoice): RopeFrequencies {
     this.#requireAlive();
+    if (this.#reloading !== undefined) {
+      throw new TypeError("Cannot change the RoPE scaling while the model is being reloaded: wait for that first");
+    }
     if (this.#home.sessions.size + this.#scoring > 0) {
       throw new TypeError("Cannot change the RoPE scaling while sessions exist: dispose them first");
     }
@@ -314,11 +318,14 @@ export class Model {
   /**
    * Loads the weights again, onto a new device, after a `DeviceLostError`. Sessions keep their tokens and feed them again
    * when they go on. Generations and scores that are under way end with a `DeviceLostError`, and so do those that begin
-   * before this is done. While it runs, another call waits for the same.
+   * before this is done. While it runs, another call waits for the same, and `dispose` ends it.
+   *
+   * Other weights of the same names and shapes are loaded as they are: sessions feed their tokens to them.
    *
    * @throws {GpuUnavailableError} If there is no adapter.
-   * @throws {FormatError} If the model's files are not what they were.
-   * @throws {TypeError} If the model was loaded on a caller's device and no `device` is given.
+   * @throws {FormatError} If the model's config, or its tensors' names, types, shapes or places in the files, are not what
+   * they were.
+   * @throws {TypeError} If the model was loaded on a caller's device and no `device` is given, or is disposed meanwhile.
    */
   reload(options: ReloadOptions = {}): Promise<void> {
     this.#requireAlive();
@@ -359,10 +366,11 @@ export class Model {
 
   /** Frees all GPU memory of the model and its sessions. */
   dispose(): void {
-    if (this.#disposed) return;
-    this.#disposed = true;
+    if (this.#disposing.signal.aborted) return;
     const { runtime, sessions } = this.#home;
-    runtime.stop(new TypeError("The model was disposed"));
+    const reason = new TypeError("The model was disposed");
+    this.#disposing.abort(reason);
+    runtime.stop(reason);
     for (const session of [...sessions]) session.dispose();
     this.#parts.tokenizer.dispose();
     this.#parts.chatTemplate?.dispose();
@@ -379,8 +387,10 @@ export class Model {
     const lost = this.#home.runtime;
     lost.stop(new DeviceLostError("The device was lost, and the model is being loaded again"));
     lost.gpu.dispose();
-    const runtime = await this.#parts.reopen(options, lost.rope.rope);
-    if (this.#disposed) {
+    const disposing = this.#disposing.signal;
+    const signal = options.signal === undefined ? disposing : AbortSignal.any([options.signal, disposing]);
+    const runtime = await this.#parts.reopen({ ...options, signal }, lost.rope.rope);
+    if (disposing.aborted) {
       runtime.gpu.dispose();
       this.#requireAlive();
     }
@@ -388,6 +398,6 @@ export class Model {
   }
 
   #requireAlive(): void {
-    if (this.#disposed) throw new TypeError("The model was disposed");
+    this.#disposing.signal.throwIfAborted();
   }
 }

@@ -1,11 +1,14 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { DeviceLostError, loadModel } from "../../mod.ts";
 
 const folder = new URL("../testdata/pg-nano-yarn-2k", import.meta.url).pathname;
 
 async function requestDevice(): Promise<GPUDevice> {
   const adapter = await navigator.gpu.requestAdapter();
-  return await adapter!.requestDevice();
+  const device = await adapter!.requestDevice();
+  // Deno asks the adapter on first use, and panics where that is garbage by then.
+  void device.adapterInfo;
+  return device;
 }
 
 Deno.test("loadModel() runs on a caller's device with default limits and no features, and leaves it alive", async () => {
@@ -52,4 +55,33 @@ Deno.test("an abort during the load throws its reason and frees what was allocat
     "not this one",
   );
   assert(seen > 0);
+});
+
+Deno.test("Model.reload() is not ended by the signal of the first load, and tells its followers nothing", async () => {
+  const [first, second] = [await requestDevice(), await requestDevice()];
+  const abort = new AbortController();
+  let seen = 0;
+  const options = { contextLength: 256, device: first, signal: abort.signal, onProgress: () => seen++ };
+  using model = await loadModel(folder, options);
+  const [expected, seenFirst] = [(await model.generate("The man", { maxTokens: 4 }).result).text, seen];
+  abort.abort();
+  first.destroy();
+  await model.reload({ device: second });
+  assertEquals((await model.generate("The man", { maxTokens: 4 }).result).text, expected);
+  assertEquals(seen, seenFirst);
+  second.destroy();
+});
+
+Deno.test("Model.dispose() ends a reload, which no RoPE scaling may be changed in", async () => {
+  const model = await loadModel(folder, { contextLength: 256 });
+  let left = 0;
+  const reloading = model.reload({
+    onProgress: ({ loaded, total }) => {
+      left = total - loaded;
+      model.dispose();
+    },
+  });
+  assertThrows(() => model.scaleRope("none"), TypeError, "while the model is being reloaded");
+  await assertRejects(() => reloading, TypeError, "The model was disposed");
+  assert(left > 0);
 });
