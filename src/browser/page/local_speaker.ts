@@ -37,12 +37,8 @@ export class LocalSpeaker implements Speaker {
   }
 
   continue(text: string, options: GenerateOptions): AsyncIterable<Piece> {
-    const prompt = this.model.tokenizer.encode(text);
     const session = this.#openSession();
-    let same = 0;
-    while (same < session.length && session.tokens[same] === prompt[same]) same++;
-    session.truncate(same);
-    session.append(Array.from(prompt).slice(same));
+    session.replace(this.model.tokenizer.encode(text));
     return piecesOf(session, session.generate(options));
   }
 

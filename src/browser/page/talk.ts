@@ -37,7 +37,7 @@ export function setUpTalk(writer: () => Writer | undefined): { readonly forget: 
     if (content === "") return;
     field.value = "";
     messages.push({ role: "user", content });
-    show("user", content);
+    const question = show("user", content);
     const item = show("assistant", "");
     item.setAttribute("aria-busy", "true");
     try {
@@ -45,9 +45,17 @@ export function setUpTalk(writer: () => Writer | undefined): { readonly forget: 
       const onText = (text: string) =>
         follow(composer, () => item.append(item.textContent === "" ? text.trimStart() : text));
       await current.answer([...messages], onText, signal);
+    } catch (error) {
+      // Without a word of an answer the question was not asked, and can be sent again; it may have been typed on since.
+      if (item.textContent === "") {
+        messages.pop();
+        for (const turn of [question, item]) turn.remove();
+        field.value = [content, field.value].filter((text) => text !== "").join("\n");
+      }
+      throw error;
     } finally {
       // What has come of an answer that was stopped stays, and the conversation goes on from it.
-      messages.push({ role: "assistant", content: item.textContent });
+      if (item.isConnected) messages.push({ role: "assistant", content: item.textContent });
       item.removeAttribute("aria-busy");
       update();
     }
@@ -68,7 +76,10 @@ export function setUpTalk(writer: () => Writer | undefined): { readonly forget: 
     if (!writer()?.isRunning) send();
   });
   editLast.addEventListener("click", async () => {
+    const { length } = messages;
     await writer()?.stop();
+    // The question that was stopped without an answer is back in the field already.
+    if (messages.length < length) return;
     const [asked] = messages.splice(-2);
     for (let i = 0; i < 2; i++) list.lastElementChild?.remove();
     field.value = asked?.content ?? "";
