@@ -20,6 +20,8 @@ export interface ToolUse {
   readonly callable: readonly CallableTool[];
   /** Whether the answer has to be a call. */
   readonly isRequired: boolean;
+  /** Whether the answer may be several calls, where no grammar holds it to one. */
+  readonly isParallel: boolean;
 }
 
 /**
@@ -60,7 +62,7 @@ export function responseGrammar(fields: Fields): Grammar | undefined {
 export function toolUse(fields: Fields): ToolUse | undefined {
   const value = fields.take("tools");
   const choice = fields.take("tool_choice");
-  fields.boolean("parallel_tool_calls");
+  const isParallel = fields.boolean("parallel_tool_calls") ?? true;
   if (value !== undefined && !Array.isArray(value)) {
     throw invalid("tools", `Expected an array as tools, got ${shown(value)}`);
   }
@@ -78,14 +80,14 @@ export function toolUse(fields: Fields): ToolUse | undefined {
       }`,
     );
   }
-  return choice === "none" || tools.length === 0 ? undefined : { tools, callable, isRequired };
+  return choice === "none" || tools.length === 0 ? undefined : { tools, callable, isRequired, isParallel };
 }
 
 /**
  * The grammar of answers that call tools; none where nothing is asked of the calls.
  */
 export function callGrammar(use: ToolUse, { chatTemplate = "", tokenizer }: Model): Grammar | undefined {
-  if (!use.isRequired && !use.callable.some(({ isStrict }) => isStrict)) return undefined;
+  if (!use.isRequired && use.isParallel && !use.callable.some(({ isStrict }) => isStrict)) return undefined;
   const special = [...tokenizer.specialIds].map((id) => [tokenizer.piece(id) ?? "", id] as const);
   return toolGrammar(use.callable, {
     template: chatTemplate,

@@ -1,5 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { loadModel } from "../../mod.ts";
+import { callGrammar, toolUse } from "../../src/server/answer_format.ts";
+import { Fields } from "../../src/server/fields.ts";
 import { chatFolder, PLAIN_TEMPLATE } from "../chat/chat_folder.ts";
 import { violations } from "../grammar/ajv.ts";
 import { freeSharedModel, MODEL, serveModel } from "./served_model.ts";
@@ -112,3 +114,21 @@ for (const form of ["Llama 3", "Hermes"] as const) {
     assertEquals(free.choices[0]!.message.content, plain.choices[0]!.message.content);
   });
 }
+
+Deno.test("parallel_tool_calls holds an answer to one call where it is false, and only there", async () => {
+  await using folder = await chatFolder({ template: PLAIN_TEMPLATE });
+  using model = await loadModel(folder.path, { contextLength: 512 });
+  const free = { type: "function", function: { name: "look" } };
+  for (
+    const [fields, isHeld] of [
+      [{}, false],
+      [{ parallel_tool_calls: true }, false],
+      [{ parallel_tool_calls: null }, false],
+      [{ parallel_tool_calls: false }, true],
+      [{ parallel_tool_calls: true, tool_choice: "required" }, true],
+    ] as const
+  ) {
+    const use = toolUse(new Fields({ tools: [free], ...fields }));
+    assertEquals(callGrammar(use!, model) !== undefined, isHeld, JSON.stringify(fields));
+  }
+});
