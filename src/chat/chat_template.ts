@@ -76,6 +76,7 @@ export class ChatTemplate implements Disposable {
    *
    * @throws {FormatError} If the template fails, which is also how it refuses messages, takes too long, or makes too
    * much.
+   * @throws {TypeError} If the worker does not start, as where Deno may not read its code.
    */
   render({ messages, tools, addGenerationPrompt = true, variables = {} }: RenderInput): Promise<string> {
     const request: RenderRequest = {
@@ -114,7 +115,7 @@ export class ChatTemplate implements Disposable {
     const isNew = this.#worker === undefined;
     const worker = this.#worker ??= this.#openWorker();
     try {
-      if (isNew) await untilReady(worker, { failure });
+      if (isNew) await untilReady(worker, { failure: noWorker });
       const answer = await call<RenderAnswer>(worker, request, { timeoutMs, failure });
       if ("error" in answer) throw failure(answer.error);
       if (answer.text.length > maxLength) {
@@ -136,6 +137,10 @@ export class ChatTemplate implements Disposable {
     this.#worker?.postMessage(END);
     this.#worker = undefined;
   }
+}
+
+function noWorker(reason: string): TypeError {
+  return new TypeError(`Cannot start the worker that renders chat templates: ${reason}`);
 }
 
 function failure(reason: string): FormatError {

@@ -39,6 +39,14 @@ const options = {
 /** Where `deno task build:browser` leaves the page. */
 const PAGE = new URL("../../dist/browser/", import.meta.url);
 
+/** Code of the workers that render chats and follow grammars, which Deno reads only where it may. */
+const WORKER_CODE = [
+  "src/chat/template_worker.ts",
+  "src/grammar/grammar_worker.ts",
+  "src/worker/call.ts",
+  "wasm/grammar/pkg/grammar.js",
+];
+
 /** The command. */
 export const serve: Command = defineCommand({
   summary: "Serve models by the OpenAI API, and a page at /",
@@ -50,6 +58,9 @@ export const serve: Command = defineCommand({
     const twice = ids.find((id, index) => ids.indexOf(id) < index);
     if (twice !== undefined) throw new UsageError(`Cannot serve two models by the name ${JSON.stringify(twice)}`);
     const hostname = values.host ?? "127.0.0.1";
+    const port = values.port ?? 8080;
+    const shown = hostname.includes(":") ? `[${hostname}]` : hostname;
+    await requirePermissions(`${shown}:${port}`);
     const apiKeys = [...values["api-key"], ...await keysOf(values["api-key-file"])];
     const models = new Map<string, Model>();
     const stopping = stopSignal(signal);
@@ -62,7 +73,7 @@ export const serve: Command = defineCommand({
       }
       const server = await ApiServer.listen(models, {
         hostname,
-        port: values.port ?? 8080,
+        port,
         apiKeys,
         corsOrigins: values["cors-origin"],
         allowedHosts: values["allow-host"].map((name) => name.toLowerCase()),
@@ -79,7 +90,6 @@ export const serve: Command = defineCommand({
       if (!isLoopback(hostname) && apiKeys.length === 0) {
         terminal.note(`warning: everybody who reaches ${hostname} can use this server; set --api-key-file`);
       }
-      const shown = hostname.includes(":") ? `[${hostname}]` : hostname;
       terminal.note(`listening on http://${shown}:${server.port} for ${ids.join(", ")}`);
       await new Promise<void>((resolve) => {
         if (stopping.aborted) resolve();
@@ -92,6 +102,26 @@ export const serve: Command = defineCommand({
     }
   },
 });
+
+/**
+ * Refuses to start what could not answer every request, before a model is loaded.
+ *
+ * @throws {UsageError} If a permission is missing.
+ */
+async function requirePermissions(address: string): Promise<void> {
+  if ((await Deno.permissions.request({ name: "net", host: address })).state !== "granted") {
+    throw new UsageError(`Cannot listen on ${address} without permission: run Deno with --allow-net=${address}`);
+  }
+  const root = new URL("../../", import.meta.url);
+  if (root.protocol !== "file:") return;
+  for (const file of WORKER_CODE) {
+    if ((await Deno.permissions.request({ name: "read", path: new URL(file, root) })).state === "granted") continue;
+    throw new UsageError(
+      `Cannot answer chats and follow grammars without permission to read Skein's ${file}: ` +
+        "run Deno with --allow-read=MODEL,src,wasm",
+    );
+  }
+}
 
 /** What a model is called in the API: a hub id as it is, else the name of the folder or file. */
 function modelId(source: string): string {

@@ -58,8 +58,8 @@ async function messageOf<T>(worker: Worker, ask: () => void, { timeoutMs, failur
       worker.onmessage = ({ data }: MessageEvent<T>) => resolve(data);
       worker.onerror = (event) => {
         event.preventDefault();
-        // A script that cannot be loaded has no message.
-        reject(failure(event.message || "its script cannot be run here"));
+        // A script that cannot be loaded has no message; lines after the first say where in it.
+        reject(failure(event.message?.split("\n", 1)[0] || "its script cannot be run here"));
       };
       let left = PARTS;
       const wait = () => {
