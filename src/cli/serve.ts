@@ -86,6 +86,8 @@ export const serve: Command = defineCommand({
         writeTimeoutMs: 30_000,
         page: folderPage(PAGE),
         onLog: (line) => terminal.note(line),
+      }).catch((cause) => {
+        throw new UsageError(`Cannot listen on ${shown}:${port}: ${refusalOf(cause)}`, { cause });
       });
       if (!isLoopback(hostname) && apiKeys.length === 0) {
         terminal.note(`warning: everybody who reaches ${hostname} can use this server; set --api-key-file`);
@@ -121,6 +123,17 @@ async function requirePermissions(address: string): Promise<void> {
         "run Deno with --allow-read=MODEL,src,wasm",
     );
   }
+}
+
+/** Why the system lets nobody listen on an address. */
+function refusalOf({ code, message }: Error & { readonly code?: string }): string {
+  if (code === "EADDRINUSE") return "the port is taken; name another with --port";
+  if (code === "EACCES") return "the system denies the port; name one over 1023 with --port";
+  if (code === "EADDRNOTAVAIL" || code === "EINVAL") {
+    return "this machine has no such address; name another with --host";
+  }
+  if (code === "ENOTFOUND") return "no address has this name; name another with --host";
+  return message;
 }
 
 /** What a model is called in the API: a hub id as it is, else the name of the folder or file. */

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { startHub } from "../hub/local_hub.ts";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -100,6 +100,7 @@ Deno.test("the commands of the README need the permissions that it names, each o
         const fewer = permissions.filter((permission) => permission !== left);
         const without = await run(name, fewer.map((permission) => permission.replace(`,${left}`, "")));
         assert(!without.isWell, `${name} works without ${left}`);
+        assertStringIncludes(without.log.trimEnd().split("\n").at(-1)!, "skein: ");
       }));
     }
   } finally {

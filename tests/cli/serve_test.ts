@@ -26,11 +26,18 @@ Deno.test("serve answers until SIGTERM, and lets what runs come to its end", asy
 });
 
 Deno.test("serve refuses what it cannot serve", async () => {
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const port = String(taken.addr.port);
   for (
     const [args, message] of [
       [["serve"], "Expected MODEL as argument 1"],
       [["serve", PG_NANO, `${PG_NANO}/`], 'two models by the name "pg-nano-yarn-2k"'],
       [["serve", PG_NANO, "--port", "70000"], "a whole number from 0 to 65535"],
+      [["serve", PG_NANO, "--port", port], `Cannot listen on 127.0.0.1:${port}: the port is taken; name another`],
+      [
+        ["serve", PG_NANO, "--host", "0.0.0.0"],
+        "Cannot listen on 0.0.0.0:8080 without permission: run Deno with --allow",
+      ],
       [["serve", PG_NANO, "--api-key-file", "/nowhere"], "no such file"],
     ] as const
   ) {
