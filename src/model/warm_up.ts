@@ -5,6 +5,7 @@
  */
 import { createSelection, select } from "../kernels/select.ts";
 import { KvCache } from "./kv_cache.ts";
+import { oneLayerOfEachKind } from "./layer_kinds.ts";
 import { Llama } from "./llama.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -12,17 +13,17 @@ import type { Runtime } from "./runtime.ts";
 const CHUNK = 8;
 
 /** Keys that decoding splits, unless the context is shorter. */
-const MANY_KEYS = 1024;
+export const MANY_KEYS = 1024;
 
 /**
- * Runs one layer on a chunk and on a single token, with few keys and with many, and selects a token. Layers share their
- * pipelines, and a software adapter compiles a pipeline only when it first runs.
+ * Runs one layer of each kind on a chunk and on a single token, with few keys and with many, and selects a token. Layers
+ * of a kind share their pipelines, and a software adapter compiles a pipeline only when it first runs.
  */
 export async function warmUp(runtime: Runtime): Promise<void> {
   const { gpu, config, llama, contextLength } = runtime;
   const { scratch } = llama;
-  const shallow = { ...config, nLayers: 1 };
-  const first = new Llama(shallow, { ...llama.weights, layers: llama.weights.layers.slice(0, 1) }, scratch);
+  const { config: shallow, weights } = oneLayerOfEachKind(config, llama.weights);
+  const first = new Llama(shallow, weights, scratch);
   const cache = new KvCache(gpu, shallow, runtime.kvFormat, contextLength, runtime.prefillChunk);
   const { selection, state, token } = await gpu.allocate(() => ({
     selection: createSelection(gpu, config.vocabSize, 1),
