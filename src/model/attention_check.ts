@@ -3,119 +3,229 @@
  *
  * @module
  */
+import type { Gpu } from "../gpu/device.ts";
+import type { Recorder } from "../gpu/recorder.ts";
+import type { Tensor } from "../gpu/tensor.ts";
 import { attention } from "../kernels/attention.ts";
 import { decodeAttention } from "../kernels/attention_decode.ts";
 import { headNorm } from "../kernels/head_norm.ts";
 import type { KvFormat } from "../kernels/kv_formats.ts";
 import { ropeKv } from "../kernels/rope_kv.ts";
-import type { Recorder } from "../gpu/recorder.ts";
-import { KvCache } from "./kv_cache.ts";
+import type { ModelConfig } from "./config.ts";
+import { KvCache, type KvLayer } from "./kv_cache.ts";
 import type { Runtime } from "./runtime.ts";
-import { Snapshots, wrongKernel } from "./snapshots.ts";
+import type { Scratch } from "./scratch.ts";
+import { kernelsOf, Snapshots, wrongKernel } from "./snapshots.ts";
+import { MANY_KEYS } from "./warm_up.ts";
 
-/** Tokens: two in a chunk, and one that sees them. */
-const TOKENS = 3;
+/** Tokens: a chunk of all but one, and one that sees them. */
+const TOKENS = 4;
 
-/** How far outputs may be off, of values up to 1: what storage rounds, twice. */
-const ALLOWED: Readonly<Record<KvFormat, number>> = { f32: 1e-4, f16: 4e-3, q8: 0.04, q4: 0.4 };
+/** Keys that a token sees where there is a window: fewer than there are tokens, in the chunk already. */
+const WINDOW = 2;
+
+/** How far an output may be off, of values up to 1: what storage rounds. On average over a head it is a third of this. */
+const ALLOWED: Readonly<Record<KvFormat, number>> = { f32: 1e-4, f16: 2e-3, q8: 0.03, q4: 0.4 };
+
+/** What layers differ by. */
+export interface AttentionLayer {
+  /** Gains of each query head and of each key head: (2, headDim). */
+  readonly headNorm: Tensor | undefined;
+  /** Whether queries and keys are rotated. */
+  readonly isRotated: boolean;
+  /** Keys that a token sees, its own included. */
+  readonly window: number | undefined;
+}
+
+/** Results of one way to attend. */
+interface Attended {
+  readonly kernels: readonly string[];
+  readonly firstToken: number;
+  readonly nTokens: number;
+  /** Where its outputs are kept: (nTokens, nHeads, headDim). */
+  readonly out: number;
+}
+
+/** Where results are kept. */
+interface Recording {
+  /** Queries, keys and values after the norm of heads, if there is one: (1, nHeads + 2 nKvHeads, headDim); else -1. */
+  readonly normed: number;
+  /** Gains of that norm: (2, headDim). */
+  readonly gains: number;
+  /** Cosines and sines: (TOKENS, turnWidth). */
+  readonly turns: number;
+  readonly turnWidth: number;
+  readonly rotating: readonly string[];
+  /** Rotated queries: (TOKENS - 1, nHeads, headDim). */
+  readonly rotated: number;
+  readonly attended: readonly Attended[];
+}
+
+type Read = (begin: number, length: number) => Float32Array;
 
 /**
  * Checks the kernels between the projection and attention's output.
  *
  * @throws {ShaderError} With the name of the first that computes wrongly, or of two of which one does.
  */
-export async function checkAttention(runtime: Runtime): Promise<void> {
-  const { gpu, config, llama: { scratch, weights }, contextLength, prefillChunk, kvFormat } = runtime;
-  if (Math.min(contextLength, prefillChunk) < TOKENS) return;
-  const { nHeads, nKvHeads, headDim, headNormEps: eps, noRopeLayers } = config;
-  const heads = { nHeads, nKvHeads, headDim };
-  const { qkv, q, attended: out, partials } = scratch;
-  const weight = weights.layers[0]!.headNorm;
+export async function checkAttention(runtime: Runtime, scratch: Scratch, layer: AttentionLayer): Promise<void> {
+  const { gpu, config, contextLength, kvFormat } = runtime;
+  const { nHeads, nKvHeads, headDim } = config;
+  if (Math.min(contextLength, scratch.q.shape[0]!) < TOKENS) return;
   const width = (nHeads + 2 * nKvHeads) * headDim;
-  const cache = new KvCache(gpu, { ...config, nLayers: 1, slidingLayers: [] }, kvFormat, contextLength, prefillChunk);
-  using snapshots = await Snapshots.of(gpu, TOKENS * width, 4 * TOKENS * width + (TOKENS + 2) * headDim);
+  const limit = Math.min(contextLength, MANY_KEYS);
+  const cache = new KvCache(gpu, { ...config, nLayers: 1, slidingLayers: [] }, kvFormat, contextLength, TOKENS);
+  using snapshots = await Snapshots.of(gpu, TOKENS * width, (2 * TOKENS + 2) * width + (TOKENS + 2) * headDim);
   try {
     await cache.reserve(TOKENS);
     const table = await runtime.ropeTable(cache.capacity, TOKENS);
-    using state = await gpu.allocate(() => gpu.createTensor("state of the check", "u32", [8]));
-    using second = await gpu.allocate(() =>
-      gpu.tensorOf("second state of the check", "u32", [8], Uint32Array.of(2, 0, 0, 0, 0, 0, 0, 0))
+    using begin = await gpu.allocate(() => gpu.createTensor("state of the check", "u32", [8]));
+    using last = await gpu.allocate(() =>
+      gpu.tensorOf("last state of the check", "u32", [8], Uint32Array.of(TOKENS - 1, 0, 0, 0, 0, 0, 0, 0))
     );
-    const { k, v, capacity } = cache.layers[0]!;
-    const rotaryDim = noRopeLayers.includes(0) ? 0 : 2 * table.shape[1]!;
-    const scale = headDim ** -0.5;
-    const cached = { k, v, capacity, cacheFormat: kvFormat, ...heads };
     const recorder = gpu.record();
-    snapshots.randomize(recorder, qkv, TOKENS * width);
-    if (weight !== undefined) headNorm(recorder, { qkv, weight, nTokens: TOKENS, ...heads, eps: eps! });
-    const projected = snapshots.keep(recorder, qkv, TOKENS * width);
-    const begin = recorder.steps.length;
-    ropeKv(recorder, { qkv, q, table, rotaryDim, state, nTokens: 2, ...cached });
-    const rotating = namesOf(recorder, begin);
-    const rotated = snapshots.keep(recorder, q, 2 * nHeads * headDim);
-    const beginPrefill = recorder.steps.length;
-    attention(recorder, { q, out, state, nTokens: 2, scale, maxKvLength: 2, ...cached });
-    const prefilling = namesOf(recorder, beginPrefill);
-    const prefilled = snapshots.keep(recorder, out, 2 * nHeads * headDim);
-    // Its row is the third of the projections, and the third of the outputs.
-    const beginDecode = recorder.steps.length;
-    decodeAttention(recorder, {
-      ...{ qkv, table, rotaryDim, state: second, partials, out, row: 2, scale, maxKvLength: TOKENS, ...cached },
+    const states = { begin, last };
+    const recording = recordAttention(recorder, snapshots, config, scratch, layer, cache.layers[0]!, {
+      ...{ table, states, limit, format: kvFormat },
     });
-    const decoding = namesOf(recorder, beginDecode);
-    const decoded = snapshots.keep(recorder, out, TOKENS * nHeads * headDim);
-    const turns = snapshots.keep(recorder, table, TOKENS * table.shape[1]! * 2);
-    const gains = weight === undefined ? -1 : snapshots.keep(recorder, weight, 2 * headDim);
     const read = await snapshots.run(recorder);
-
-    const require = (actual: ArrayLike<number>, expected: ArrayLike<number>, allowed: number, names: string[]) => {
-      for (let i = 0; i < expected.length; i++) {
-        if (!(Math.abs(actual[i]! - expected[i]!) <= allowed)) throw wrongKernel(gpu.name, names);
-      }
-    };
-    const vectors = Array.from(
-      { length: TOKENS },
-      (_, token) =>
-        Array.from({ length: nHeads + 2 * nKvHeads }, (_, head) => {
-          const at = token * width + head * headDim;
-          const vector = read(projected + at, headDim);
-          if (gains >= 0 && head < nHeads + nKvHeads) {
-            const gain = read(gains + (head < nHeads ? 0 : headDim), headDim);
-            require(vector, normalised(snapshots.random(at, headDim), gain, eps!), 1e-3, ["head_norm"]);
-          }
-          const isRotated = head < nHeads + nKvHeads;
-          return isRotated
-            ? rotate(vector, read(turns + token * table.shape[1]! * 2, rotaryDim))
-            : Float64Array.from(vector);
-        }),
-    );
-    const largest = Math.max(1, ...vectors.flat().map((vector) => Math.max(...vector.map(Math.abs))));
-    const allowed = ALLOWED[kvFormat] * largest;
-    for (let token = 0; token < TOKENS; token++) {
-      const expected = vectors[token]!.slice(0, nHeads).flatMap((query, head) => {
-        const kvHead = nHeads + Math.floor(head / (nHeads / nKvHeads));
-        const seen = vectors.slice(0, token + 1);
-        return attend(query, seen.map((each) => each[kvHead]!), seen.map((each) => each[kvHead + nKvHeads]!), scale);
-      });
-      const at = token * nHeads * headDim;
-      if (token === 2) {
-        require(read(decoded + at, nHeads * headDim), expected, allowed, decoding);
-      } else {
-        // A cache of 4 bits has its queries rotated once more.
-        if (kvFormat !== "q4") {
-          const queries = vectors[token]!.slice(0, nHeads).flatMap((vector) => [...vector]);
-          require(read(rotated + at, nHeads * headDim), queries, 1e-3 * largest, rotating);
-        }
-        require(read(prefilled + at, nHeads * headDim), expected, allowed, [...prefilling, ...rotating]);
-      }
-    }
+    if (layer.headNorm !== undefined) compareNorm(gpu, config, recording, snapshots, read);
+    compareAttention(gpu, config, recording, layer, snapshots, read, kvFormat);
   } finally {
     cache.dispose();
   }
 }
 
-function namesOf(recorder: Recorder, begin: number): string[] {
-  return recorder.steps.slice(begin).flatMap((step) => "kernel" in step ? [step.kernel.name] : []);
+function recordAttention(
+  recorder: Recorder,
+  snapshots: Snapshots,
+  { nHeads, nKvHeads, headDim, headNormEps }: ModelConfig,
+  { qkv, q, attended: out, partials }: Scratch,
+  { headNorm: weight, isRotated, window }: AttentionLayer,
+  { k, v, capacity }: KvLayer,
+  { table, states, limit, format: cacheFormat }: {
+    readonly table: Tensor;
+    /** Of the first token, and of the last. */
+    readonly states: { readonly begin: Tensor; readonly last: Tensor };
+    /** Most keys that the last token is told of. */
+    readonly limit: number;
+    readonly format: KvFormat;
+  },
+): Recording {
+  const heads = { nHeads, nKvHeads, headDim };
+  const width = (nHeads + 2 * nKvHeads) * headDim;
+  const rowWidth = nHeads * headDim;
+  const nChunk = TOKENS - 1;
+  const turnWidth = 2 * table.shape[1]!;
+  const cached = { k, v, capacity, cacheFormat, ...heads };
+  const rotation = { qkv, table, rotaryDim: isRotated ? turnWidth : 0 };
+  const seen = { out, scale: headDim ** -0.5, window: shortened(window) };
+  let [normed, gains] = [-1, -1];
+  if (weight !== undefined) {
+    snapshots.randomize(recorder, qkv, width);
+    headNorm(recorder, { qkv, weight, nTokens: 1, ...heads, eps: headNormEps! });
+    normed = snapshots.keep(recorder, qkv, width);
+    gains = snapshots.keep(recorder, weight, 2 * headDim);
+  }
+  // Without the gains of the norm, which may make scores so large that what the cache rounds decides between keys.
+  snapshots.randomize(recorder, qkv, TOKENS * width);
+  const rotating = kernelsOf(recorder, () => {
+    ropeKv(recorder, { q, state: states.begin, nTokens: nChunk, ...rotation, ...cached });
+  });
+  const rotated = snapshots.keep(recorder, q, nChunk * rowWidth);
+  const prefilling = kernelsOf(recorder, () => {
+    attention(recorder, { q, state: states.begin, nTokens: nChunk, maxKvLength: nChunk, ...seen, ...cached });
+  });
+  const prefilled = snapshots.keep(recorder, out, nChunk * rowWidth);
+  const attended: Attended[] = [
+    { kernels: [...prefilling, ...rotating], firstToken: 0, nTokens: nChunk, out: prefilled },
+  ];
+  // One split, and, where the context is long enough, several that are merged.
+  for (const maxKvLength of new Set([TOKENS, limit])) {
+    const step = { partials, state: states.last, row: nChunk, maxKvLength };
+    const kernels = kernelsOf(recorder, () => decodeAttention(recorder, { ...step, ...rotation, ...seen, ...cached }));
+    const decoded = snapshots.keep(recorder, out, rowWidth, nChunk * rowWidth);
+    attended.push({ kernels, firstToken: nChunk, nTokens: 1, out: decoded });
+  }
+  const turns = snapshots.keep(recorder, table, TOKENS * turnWidth);
+  return { normed, gains, turns, turnWidth: rotation.rotaryDim && turnWidth, rotating, rotated, attended };
+}
+
+/** A window that ends within the check's tokens. */
+function shortened(window: number | undefined): number | undefined {
+  return window === undefined ? undefined : Math.min(window, WINDOW);
+}
+
+/** Checks the norm of heads by itself. */
+function compareNorm(
+  gpu: Gpu,
+  { nHeads, nKvHeads, headDim, headNormEps }: ModelConfig,
+  { normed, gains }: Recording,
+  snapshots: Snapshots,
+  read: Read,
+): void {
+  for (let head = 0; head < nHeads + nKvHeads; head++) {
+    const gain = read(gains + (head < nHeads ? 0 : headDim), headDim);
+    const expected = normalised(snapshots.random(head * headDim, headDim), gain, headNormEps!);
+    const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    require(gpu, read(normed + head * headDim, headDim), expected, 1e-4 * largest, ["head_norm"]);
+  }
+}
+
+function compareAttention(
+  gpu: Gpu,
+  { nHeads, nKvHeads, headDim }: ModelConfig,
+  { turns, turnWidth, rotating, rotated, attended }: Recording,
+  { window }: AttentionLayer,
+  snapshots: Snapshots,
+  read: Read,
+  format: KvFormat,
+): void {
+  const nRows = nHeads + 2 * nKvHeads;
+  const nSeen = shortened(window) ?? TOKENS;
+  const vectors = Array.from({ length: TOKENS }, (_, token) =>
+    Array.from({ length: nRows }, (_, head) => {
+      const vector = snapshots.random((token * nRows + head) * headDim, headDim);
+      const isTurned = head < nHeads + nKvHeads && turnWidth > 0;
+      return isTurned ? rotate(vector, read(turns + token * turnWidth, turnWidth)) : Float64Array.from(vector);
+    }));
+  // A cache of 4 bits has its queries rotated once more.
+  for (let i = 0; format !== "q4" && i < (TOKENS - 1) * nHeads; i++) {
+    const query = vectors[Math.floor(i / nHeads)]![i % nHeads]!;
+    require(gpu, read(rotated + i * headDim, headDim), query, 1e-3, rotating);
+  }
+  for (const { kernels, firstToken, nTokens, out } of attended) {
+    for (let i = 0; i < nTokens * nHeads; i++) {
+      const token = firstToken + Math.floor(i / nHeads);
+      const head = i % nHeads;
+      const keyHead = nHeads + Math.floor(head / (nHeads / nKvHeads));
+      const seen = vectors.slice(Math.max(0, token + 1 - nSeen), token + 1);
+      const expected = attend(
+        vectors[token]![head]!,
+        seen.map((each) => each[keyHead]!),
+        seen.map((each) => each[keyHead + nKvHeads]!),
+        headDim ** -0.5,
+      );
+      require(gpu, read(out + i * headDim, headDim), expected, ALLOWED[format], kernels);
+    }
+  }
+}
+
+/** Refuses a head of which one element is off by more than `allowed`, or all by more than a third of it on average. */
+function require(
+  gpu: Gpu,
+  actual: Float32Array,
+  expected: ArrayLike<number>,
+  allowed: number,
+  kernels: readonly string[],
+): void {
+  let square = 0;
+  for (let i = 0; i < expected.length; i++) {
+    const error = Math.abs(actual[i]! - expected[i]!);
+    square += error * error;
+    if (!(error <= allowed)) throw wrongKernel(gpu.name, kernels);
+  }
+  if (!(Math.sqrt(square / expected.length) <= allowed / 3)) throw wrongKernel(gpu.name, kernels);
 }
 
 function normalised(values: Float32Array, gain: Float32Array, eps: number): Float64Array {

@@ -49,9 +49,9 @@ export class Snapshots {
     recorder.copy(this.#source, 4 * from, tensor, 0, 4 * length);
   }
 
-  /** Records that the first elements of a tensor are kept; gives the index where `run` has them. */
-  keep(recorder: Recorder, tensor: Tensor, length: number): number {
-    recorder.copy(tensor, 0, this.#kept, 4 * this.#length, 4 * length);
+  /** Records that elements of a tensor from `from` on are kept; gives the index where `run` has them. */
+  keep(recorder: Recorder, tensor: Tensor, length: number, from = 0): number {
+    recorder.copy(tensor, 4 * from, this.#kept, 4 * this.#length, 4 * length);
     this.#length += length;
     return this.#length - length;
   }
@@ -69,6 +69,13 @@ export class Snapshots {
     this.#source.dispose();
     this.#kept.dispose();
   }
+}
+
+/** Names of the kernels that `record` dispatches, in order. */
+export function kernelsOf(recorder: Recorder, record: () => void): string[] {
+  const begin = recorder.steps.length;
+  record();
+  return recorder.steps.slice(begin).flatMap((step) => "kernel" in step ? [step.kernel.name] : []);
 }
 
 /** The error of kernels of which one computes wrongly, the likeliest first. */
