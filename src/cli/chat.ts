@@ -9,7 +9,7 @@ import { runChatCommand } from "./chat_commands.ts";
 import { type Command, defineCommand, expectPositionals } from "./command.ts";
 import { slideNote } from "./context_policy.ts";
 import { generateOptions, samplingOptions } from "./generate.ts";
-import { grammarOf, grammarOptions } from "./grammar.ts";
+import { cutNote, grammarOf, grammarOptions } from "./grammar.ts";
 import { linesOf } from "./lines.ts";
 import { given, modelOptions, openModel } from "./loading.ts";
 import { flag, text, UsageError } from "./options.ts";
@@ -53,8 +53,11 @@ export const chat: Command = defineCommand({
           said.text += text;
           terminal.write(text);
         }
-        const note = slideNote((await words.result).contextSlides, model.contextLength);
-        if (note !== undefined) terminal.note(`\n${note}`);
+        const { contextSlides, finishReason } = await words.result;
+        const note = slideNote(contextSlides, model.contextLength);
+        if (note !== undefined) terminal.note(note);
+        const cut = cutNote(grammar, finishReason);
+        if (cut !== undefined) terminal.note(cut);
       } catch (error) {
         // An interrupted answer stays as it is, and the conversation goes on.
         if (!stopping.aborted) {

@@ -6,7 +6,7 @@
 import type { GenerateOptions } from "../../mod.ts";
 import { type Command, defineCommand, expectPositionals, readTextFile } from "./command.ts";
 import { contextPolicy, slideNote } from "./context_policy.ts";
-import { grammarOf, grammarOptions } from "./grammar.ts";
+import { cutNote, grammarOf, grammarOptions } from "./grammar.ts";
 import { given, modelOptions, openModel } from "./loading.ts";
 import { flag, integer, number, type Option, text, texts, UsageError } from "./options.ts";
 
@@ -31,7 +31,7 @@ const biases: Option<Readonly<Record<number, number>>> = {
 export const samplingOptions = {
   "max-tokens": integer("Most tokens to generate, 256 unless given", { min: 1, max: 2 ** 30 }),
   "temperature": number("0, the default, always takes the likeliest token", { min: 0, max: 100 }),
-  "top-k": integer("Sample among the K likeliest tokens; 0 means all", { min: 0, max: 2 ** 30 }),
+  "top-k": integer("Sample among the N likeliest tokens; 0 means all", { min: 0, max: 2 ** 30 }),
   "top-p": number("Sample among the likeliest tokens that together have this probability", {
     min: 0,
     above: true,
@@ -87,8 +87,9 @@ export const generate: Command = defineCommand({
     if (!values.json) terminal.write(echoed);
     for await (const { text } of generation) if (!values.json) terminal.write(text);
     const result = await generation.result;
-    const note = slideNote(result.contextSlides, model.contextLength);
-    if (note !== undefined) terminal.note(note);
+    if (!values.json && !(echoed + result.text).endsWith("\n")) terminal.write("\n");
+    const notes = [slideNote(result.contextSlides, model.contextLength), cutNote(grammar, result.finishReason)];
+    for (const note of notes) if (note !== undefined) terminal.note(note);
     if (values.json) {
       const { timings, usage } = result;
       terminal.json({
@@ -120,7 +121,7 @@ export const generate: Command = defineCommand({
         variants: model.variants,
         device: model.deviceName,
       });
-    } else if (!(echoed + result.text).endsWith("\n")) terminal.write("\n");
+    }
   },
 });
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Grammar } from "../../mod.ts";
+import type { FinishReason, Grammar } from "../../mod.ts";
 import { readJsonFile, readTextFile } from "./command.ts";
 import { text, UsageError, type Values } from "./options.ts";
 
@@ -24,6 +24,12 @@ export async function grammarOf(values: Values<typeof grammarOptions>): Promise<
   if (schema !== undefined) return { jsonSchema: await schemaOf(schema) };
   if (regex !== undefined) return { regex };
   return file === undefined ? undefined : { lark: await readTextFile("--grammar", file) };
+}
+
+/** What stderr says of a text that ended before its grammar did; undefined where it did not. */
+export function cutNote(grammar: Grammar | undefined, finishReason: FinishReason): string | undefined {
+  if (grammar === undefined || finishReason !== "length") return undefined;
+  return "note: the text ended at a limit of tokens and may be incomplete for its grammar; raise --max-tokens";
 }
 
 async function schemaOf(value: string): Promise<boolean | Record<string, unknown>> {

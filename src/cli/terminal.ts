@@ -9,6 +9,8 @@ export class Terminal {
   readonly #encoder = new TextEncoder();
   readonly #showsProgress: boolean;
   readonly #dim: boolean;
+  /** Whether the result stands in the middle of a line of the terminal that notes go to. */
+  #isMidLine = false;
   #progressShown = false;
 
   /** @param quiet True to show no progress even at a terminal. */
@@ -22,6 +24,7 @@ export class Terminal {
     if (text === "") return;
     this.#clearProgress();
     this.#writeAll(Deno.stdout, text);
+    this.#isMidLine = !text.endsWith("\n") && Deno.stdout.isTerminal() && Deno.stderr.isTerminal();
   }
 
   /** Writes the one JSON document of a `--json` run. JSON knows no NaN or infinities; they become null. */
@@ -32,18 +35,20 @@ export class Terminal {
   /** Tells the user something that is no part of the result. */
   note(text: string): void {
     this.#clearProgress();
-    this.#writeError(`skein: ${text}\n`);
+    this.#writeError(`${this.#isMidLine ? "\n" : ""}skein: ${text}\n`);
+    this.#isMidLine = false;
   }
 
   /** Writes text to stderr as it is. */
   aside(text: string): void {
     this.#clearProgress();
     this.#writeError(text);
+    this.#isMidLine = false;
   }
 
   /** Replaces the progress line, at a terminal. */
   progress(text: string): void {
-    if (!this.#showsProgress) return;
+    if (!this.#showsProgress || this.#isMidLine) return;
     this.#writeError(`\r\x1b[2K${this.#dim ? `\x1b[2m${text}\x1b[22m` : text}`);
     this.#progressShown = true;
   }

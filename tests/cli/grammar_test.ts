@@ -32,6 +32,17 @@ Deno.test("generate and chat hold what they print to a grammar", async () => {
   const prompt = ["--prompt", "The wind was in the", "--temperature", "1", "--seed", "2"];
   const found = await skein(["generate", PG_NANO, ...prompt, "--regex", "(north|south)-(east|west)"]);
   assert(found.code === 0 && /^(north|south)-(east|west)\n$/.test(found.stdout), found.stdout + found.stderr);
+  assertEquals(found.stderr, "");
+  const cut = await skein([
+    "generate",
+    PG_NANO,
+    ...prompt,
+    "--regex",
+    "(north|south)-(east|west)",
+    "--max-tokens",
+    "1",
+  ]);
+  assert(cut.code === 0 && /^skein: note: the text ended at a limit of tokens/.test(cut.stderr), cut.stderr);
   const failed = await skein(["generate", PG_NANO, ...prompt, "--json-schema", '{"type": "strin"}']);
   assertEquals([failed.code, failed.stdout], [1, ""]);
   assertEquals(lastLine(failed), "skein: Cannot use the grammar: Invalid type: strin");
