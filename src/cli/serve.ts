@@ -59,8 +59,8 @@ export const serve: Command = defineCommand({
     if (twice !== undefined) throw new UsageError(`Cannot serve two models by the name ${JSON.stringify(twice)}`);
     const hostname = values.host ?? "127.0.0.1";
     const port = values.port ?? 8080;
-    const shown = hostname.includes(":") ? `[${hostname}]` : hostname;
-    await requirePermissions(`${shown}:${port}`);
+    const shown = bracketed(hostname);
+    await requirePermissions(hostname, port);
     const apiKeys = [...values["api-key"], ...await keysOf(values["api-key-file"])];
     const models = new Map<string, Model>();
     const stopping = stopSignal(signal);
@@ -110,10 +110,15 @@ export const serve: Command = defineCommand({
  *
  * @throws {UsageError} If a permission is missing.
  */
-async function requirePermissions(address: string): Promise<void> {
-  if ((await Deno.permissions.request({ name: "net", host: address })).state !== "granted") {
-    throw new UsageError(`Cannot listen on ${address} without permission: run Deno with --allow-net=${address}`);
-  }
+async function requirePermissions(hostname: string, port: number): Promise<void> {
+  const requireNet = async (name: string) => {
+    const host = `${bracketed(name)}:${port}`;
+    if ((await Deno.permissions.request({ name: "net", host })).state === "granted") return;
+    throw new UsageError(`Cannot listen on ${host} without permission: run Deno with --allow-net=${host}`);
+  };
+  await requireNet(hostname);
+  // Deno asks for the name and again for what it stands for.
+  if (hostname === "localhost") await requireNet("127.0.0.1");
   const root = new URL("../../", import.meta.url);
   if (root.protocol !== "file:") return;
   for (const file of WORKER_CODE) {
@@ -123,6 +128,11 @@ async function requirePermissions(address: string): Promise<void> {
         "run Deno with --allow-read=MODEL,src,wasm",
     );
   }
+}
+
+/** A host as addresses have it. */
+function bracketed(hostname: string): string {
+  return hostname.includes(":") ? `[${hostname}]` : hostname;
 }
 
 /** Why the system lets nobody listen on an address. */
