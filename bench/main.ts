@@ -7,8 +7,8 @@
  *
  * @module
  */
-import { resolvePath } from "../src/cli/command.ts";
-import { choice, flag, readOptions, UsageError } from "../src/cli/options.ts";
+import { reasonOf, resolvePath } from "../src/cli/command.ts";
+import { choice, describeOptions, flag, readOptions, UsageError } from "../src/cli/options.ts";
 import { Gpu } from "../src/gpu/device.ts";
 import { measureAttention } from "./attention.ts";
 import { type BatchFigures, benchBatches } from "./batch_bench.ts";
@@ -121,11 +121,22 @@ function print(report: Report): void {
 }
 
 try {
-  const { positionals, values } = readOptions(Deno.args, {
+  const options = {
     "only": choice(["kernels", "loading", "generate", "batch"], "Measure only this"),
     "json": flag("Print one JSON document"),
-  });
-  const report = await measure(positionals.length > 0 ? positionals.map(resolvePath) : [DEMO_MODEL], values.only);
+  };
+  const { positionals, values } = readOptions(Deno.args, { ...options, help: flag("Show this help") });
+  if (values.help) {
+    console.log(`Usage: deno task bench [MODEL ...]\n\n${describeOptions(options)}`);
+    Deno.exit(0);
+  }
+  const paths = positionals.length > 0 ? positionals.map(resolvePath) : [DEMO_MODEL];
+  for (const path of paths) {
+    await Deno.stat(path).catch((cause) => {
+      throw new UsageError(`Cannot measure ${JSON.stringify(path)}: ${reasonOf(cause)}`, { cause });
+    });
+  }
+  const report = await measure(paths, values.only);
   if (values.json) console.log(JSON.stringify(report));
   else print(report);
 } catch (error) {

@@ -13,7 +13,7 @@
  *
  * @module
  */
-import { resolvePath } from "../src/cli/command.ts";
+import { reasonOf, resolvePath } from "../src/cli/command.ts";
 import { flag, integer, readOptions, text, UsageError } from "../src/cli/options.ts";
 import { loadModel } from "../mod.ts";
 
@@ -53,6 +53,10 @@ const { positionals, values } = readOptions(Deno.args, {
 const [path] = positionals;
 if (path === undefined) throw new UsageError("Expected the path of a GGUF file");
 const modelPath = resolvePath(path);
+await Deno.stat(modelPath).catch((cause) => {
+  console.error(`skein: Cannot measure ${JSON.stringify(modelPath)}: ${reasonOf(cause)}`);
+  Deno.exit(1);
+});
 const promptTokens = values["prompt-tokens"] ?? 128;
 const count = values.tokens ?? 16;
 
