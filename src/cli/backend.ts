@@ -36,7 +36,9 @@ export async function useDawn(): Promise<void> {
     gpu = create(["disable-dawn-features=timestamp_quantization"]);
   } catch (cause) {
     throw new GpuUnavailableError(
-      `Cannot load Dawn from ${DAWN}: ${firstLine(cause)}; use deno task skein:dawn, with the network the first time`,
+      `Cannot load Dawn: run deno task skein:dawn in place of deno task skein, with the network the first time (${
+        firstLine(cause)
+      })`,
       { cause },
     );
   }
