@@ -11,9 +11,12 @@ import { bytes, choice, UsageError } from "./options.ts";
 /** The command. */
 export const convert: Command = defineCommand({
   summary: "Write a model with its weights quantised, for loading faster",
-  usage: "MODEL OUT --weights q4",
+  usage: "MODEL OUT --weights f16|q8|q4",
   options: {
-    "weights": choice(["f16", "q8", "q4"], "How to store the weights; q4 keeps embedding and head at q8"),
+    "weights": choice(
+      ["f16", "q8", "q4"],
+      "How to store the weights, which has to be said; q4 keeps embedding and head at q8",
+    ),
     "shard-bytes": bytes("Most bytes of a weight file, 2 GB unless given"),
     "json": jsonOption,
   },

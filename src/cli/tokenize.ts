@@ -44,12 +44,12 @@ const detokenizeOptions = { "json": jsonOption };
 
 /** The command `detokenize`. */
 export const detokenize: Command = defineCommand({
-  summary: "Text of token ids, special tokens kept",
-  usage: "MODEL IDS",
+  summary: "Text of token ids, such as 19556,905 or 19556 905; special tokens kept",
+  usage: "MODEL IDS...",
   options: detokenizeOptions,
   run: async ({ positionals, values, terminal }) => {
-    const [source, list] = expectPositionals(positionals, ["MODEL", "IDS"]) as [string, string];
-    const ids = parseIds(list);
+    const [source, list] = expectPositionals(positionals.slice(0, 2), ["MODEL", "IDS"]) as [string, string];
+    const ids = positionals.length === 2 ? parseIds(list) : positionals.slice(1).flatMap(parseIds);
     using tokenizer = await openTokenizer(source);
     for (const [index, id] of ids.entries()) {
       if (id >= tokenizer.vocabSize) {
@@ -64,16 +64,17 @@ export const detokenize: Command = defineCommand({
   },
 });
 
-/** Ids from a JSON array or a list with commas. */
+/** Ids from a JSON array, or a list with commas or blanks. */
 function parseIds(list: string): number[] {
   const text = list.trim();
   if (text === "") return [];
+  if (/^\d+(?:[\s,]+\d+)+$/.test(text)) return tokenIds("IDS", text.split(/[\s,]+/).map(Number));
   let value: unknown;
   try {
     value = JSON.parse(text.startsWith("[") ? text : `[${text}]`);
   } catch {
     throw new UsageError(
-      `Cannot use IDS ${JSON.stringify(list)}: expected a JSON array or ids with commas between them`,
+      `Cannot use IDS ${JSON.stringify(list)}: expected a JSON array or ids with commas or blanks between them`,
     );
   }
   return tokenIds("IDS", value);

@@ -6,8 +6,11 @@ Deno.test("tokenize and detokenize are each other's inverse", async () => {
   const { stdout } = await skein(["tokenize", PG_NANO, text, "--no-special-tokens", "--json"]);
   const { tokens, pieces } = JSON.parse(stdout);
   assertEquals(pieces.length, tokens.length);
-  const { stdout: decoded } = await skein(["detokenize", PG_NANO, tokens.join(","), "--json"]);
-  assertEquals(JSON.parse(decoded), { text });
+  const [first, second, ...rest] = tokens;
+  for (const ids of [[tokens.join(",")], [`${first} ${second},${rest}`], [first, `${second} ${rest.join(", ")}`]]) {
+    const { stdout: decoded } = await skein(["detokenize", PG_NANO, ...ids.map(String), "--json"]);
+    assertEquals(JSON.parse(decoded), { text });
+  }
 });
 
 Deno.test("tokenize adds the special tokens of the tokenizer's config, and detokenize keeps them", async () => {
