@@ -8,7 +8,7 @@ import { parseRopeScaling, type RopeScaling, type RopeShape, ropeShape } from ".
 
 /**
  * RoPE scaling in place of the model's own: `"none"`, or an object as config.json's `rope_scaling` has it. Where it
- * names no original length, the config's `max_position_embeddings` is it.
+ * names no original length, that of the model's own scaling is it, or the config's `max_position_embeddings`.
  */
 export type RopeChoice = "none" | Readonly<Record<string, unknown>>;
 
@@ -35,7 +35,10 @@ export function chooseRope(config: ModelConfig, choice: RopeChoice | undefined):
   const fields = {
     rope_theta: ropeTheta,
     partial_rotary_factor: rotaryDim / headDim,
-    max_position_embeddings: maxPositionEmbeddings,
+    // Of a model that was extended, the length before: a factor counts from there, not from what it became.
+    max_position_embeddings: "originalMaxPositionEmbeddings" in scaling
+      ? scaling.originalMaxPositionEmbeddings
+      : maxPositionEmbeddings,
     rope_scaling: choice === "none" ? null : choice,
   };
   const file = "the option ropeScaling";
