@@ -113,7 +113,11 @@ export async function send(
     if (stall.signal.aborted) throw stalled;
     // fetch tells every failure of a connection by a TypeError; a missing permission is none.
     if (!(cause instanceof TypeError)) throw cause;
-    throw new TransientError(`the connection to ${new URL(url).host} fails: ${cause.message.slice(0, 200)}`, { cause });
+    const { host } = new URL(url);
+    // Deno tells this one by its words alone, in the cause of the error or in the error itself.
+    const isUnresolved = /\bdns error\b/.test(`${cause.message} ${(cause.cause as Error | undefined)?.message}`);
+    const reason = isUnresolved ? "its name has no address" : cause.message.slice(0, 200);
+    throw new TransientError(`the connection to ${host} fails: ${reason}`, { isUnresolved, cause });
   };
   let response: Response;
   try {

@@ -13,6 +13,8 @@ export interface RetryPolicy {
   readonly firstDelayMs: number;
   /** An answer that brings nothing for this long is given up, in ms. */
   readonly stallMs: number;
+  /** The same as `attempts` where the server's name has no address. Default: `attempts`. */
+  readonly unresolvedAttempts?: number;
 }
 
 /** For downloads: half a minute of trouble is sat out. */
@@ -29,15 +31,23 @@ export class TransientError extends Error {
   readonly retryAfterMs: number;
   /** HTTP status, if there was an answer. */
   readonly status: number | undefined;
+  /** Whether the server's name has no address. */
+  readonly isUnresolved: boolean;
 
   /** Makes the error from a reason in a few words. */
   constructor(
     reason: string,
-    { retryAfterMs = 0, status, cause }: { retryAfterMs?: number; status?: number; cause?: unknown } = {},
+    { retryAfterMs = 0, status, isUnresolved = false, cause }: {
+      retryAfterMs?: number;
+      status?: number;
+      isUnresolved?: boolean;
+      cause?: unknown;
+    } = {},
   ) {
     super(reason, { cause });
     this.retryAfterMs = retryAfterMs;
     this.status = status;
+    this.isUnresolved = isUnresolved;
   }
 }
 
@@ -62,7 +72,7 @@ export async function withRetries<T>(
     } catch (error) {
       signal?.throwIfAborted();
       if (!(error instanceof TransientError)) throw error;
-      if (++failures >= policy.attempts) {
+      if (++failures >= (error.isUnresolved && policy.unresolvedAttempts || policy.attempts)) {
         throw new DownloadError("Network", `Cannot ${what}: ${error.message} (${failures} tries)`, {
           cause: error,
           status: error.status,

@@ -92,7 +92,10 @@ export async function openModel(
   values: Values<typeof modelOptions>,
   { terminal, signal }: { terminal: Terminal; signal: AbortSignal },
 ): Promise<Model> {
-  const model = await loadModel(await resolveModel(source), {
+  const resolved = await resolveModel(source);
+  // Where `resolveModel` leaves an id alone it is no path.
+  if (parseModelId(resolved) !== undefined) terminal.progress(`no folder ${source} here, asking the hub`);
+  const model = await loadModel(resolved, {
     ...loadOptions(values),
     signal,
     onProgress: (progress) => terminal.progress(describeProgress(progress)),

@@ -16,6 +16,7 @@ export const pull: Command = defineCommand({
   run: async ({ positionals, values, terminal, signal }) => {
     const [model] = expectPositionals(positionals, ["MODEL"]) as [string];
     const id = values.file === undefined ? model : withFile(model, values.file);
+    terminal.progress(`asking the hub for ${id}`);
     const { path, commit, isNew } = await pullModel(id, {
       signal,
       onProgress: (progress) => terminal.progress(describeProgress(progress)),

@@ -42,6 +42,9 @@ export interface HubRevision {
 /** Largest answer that is read, in bytes: a repository of ten thousand files has 3 MB. */
 const LARGEST_ANSWER = 2 ** 25;
 
+/** A hub whose name has no address is out of reach; in the middle of a download it is worth a longer wait. */
+const UNRESOLVED_ATTEMPTS = 3;
+
 /** Headers of every request to the hub itself. */
 export function hubHeaders({ endpoint, token }: Hub): Record<string, string> {
   if (token === undefined) return {};
@@ -88,7 +91,7 @@ export async function fetchRevision(hub: Hub, id: ModelId, signal?: AbortSignal)
       return await new Blob(pieces).text();
     },
     `ask ${hub.endpoint} for ${formatModelId(id)}`,
-    hub.retry,
+    { ...hub.retry, unresolvedAttempts: Math.min(hub.retry.attempts, UNRESOLVED_ATTEMPTS) },
     signal,
   );
   return readRevision(text, hub, id);

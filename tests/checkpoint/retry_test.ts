@@ -27,6 +27,16 @@ Deno.test("withRetries() gives up with the last reason", async () => {
   assertEquals([error.code, error.status], ["Network", 503]);
 });
 
+Deno.test("withRetries() gives up sooner where a name has no address", async () => {
+  let tries = 0;
+  const action = () => Promise.reject(new TransientError(`none ${++tries}`, { isUnresolved: true }));
+  await assertRejects(
+    () => withRetries(action, "do it", { ...POLICY, unresolvedAttempts: 2 }),
+    DownloadError,
+    "none 2 (2 tries)",
+  );
+});
+
 Deno.test("withRetries() passes other errors on at once", async () => {
   let tries = 0;
   await assertRejects(
