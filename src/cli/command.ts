@@ -52,6 +52,19 @@ export function expectPositionals(positionals: readonly string[], names: readonl
   return [...positionals];
 }
 
+/** What the library's errors call options, and what the command line does. */
+const OPTION_NAMES: readonly (readonly [said: string, meant: string])[] = [
+  ['contextPolicy to "stop" or to { sinks: 4 }', "--context-policy to stop or to sink:4"],
+  ["lower maxTokens", "lower --max-tokens"],
+  ["load with a larger contextLength", "give a larger --context-length"],
+  ["the option ropeScaling", "--rope-scaling"],
+];
+
+/** An error of the library in the words of the command line. */
+export function inOptionNames(message: string): string {
+  return OPTION_NAMES.reduce((text, [said, meant]) => text.replaceAll(said, meant), message);
+}
+
 /** A path as the user meant it: relative to where the command was called, even through `deno task`. */
 export function resolvePath(path: string): string {
   const base = Deno.env.get("INIT_CWD");

@@ -11,7 +11,7 @@ import manifest from "../../deno.json" with { type: "json" };
 import { chooseBackend, useDawn } from "./backend.ts";
 import { list, remove } from "./cached_models.ts";
 import { chat } from "./chat.ts";
-import type { Command } from "./command.ts";
+import { type Command, inOptionNames } from "./command.ts";
 import { compare } from "./compare.ts";
 import { convert } from "./convert.ts";
 import { generate } from "./generate.ts";
@@ -82,7 +82,9 @@ export async function main(args: readonly string[]): Promise<number> {
     const options = { ...command.options, help: flag("Show this help") };
     const { positionals, values } = readOptions(rest.length === 1 && rest[0] === "-h" ? ["--help"] : rest, options);
     if (values.help) {
-      terminal.write(`${command.summary}\n\nUsage: skein ${name} ${command.usage}\n\n${describeOptions(options)}\n`);
+      terminal.write(
+        `${command.summary}\n\n${`Usage: skein ${name} ${command.usage}`.trimEnd()}\n\n${describeOptions(options)}\n`,
+      );
       return 0;
     }
     chooseBackend();
@@ -99,7 +101,7 @@ export async function main(args: readonly string[]): Promise<number> {
     // Whoever reads the output has seen enough.
     if (error instanceof Deno.errors.BrokenPipe) return 0;
     const message = error instanceof Error ? error.message : String(error);
-    terminal.note(message.replace(/\s*\n\s*/g, " "));
+    terminal.note(inOptionNames(message.replace(/\s*\n\s*/g, " ")));
     return interrupt.signal.aborted ? INTERRUPTED : 1;
   } finally {
     Deno.removeSignalListener("SIGINT", onInterrupt);

@@ -156,6 +156,10 @@ Deno.test("generate makes room in a full context where --context-policy says so,
   assertEquals([JSON.parse(stopped.stdout).finish_reason, JSON.parse(stopped.stdout).context_slides], ["length", 0]);
   assert(JSON.parse(stopped.stdout).tokens.length < 24);
   const failed = await skein([...args, "--json"]);
+  assertStringIncludes(
+    failed.stderr,
+    "lower --max-tokens, give a larger --context-length, or set --context-policy to ",
+  );
   assertEquals([failed.code, failed.stdout], [1, ""]);
   assertStringIncludes(lastLine(failed), "the context length is 24");
 });
