@@ -6,6 +6,8 @@
 import { blobSource } from "../checkpoint/source.ts";
 import { DeviceLostError } from "../errors.ts";
 import type { DownloadProgress } from "../hub/transfer_progress.ts";
+import { variantOf } from "../kernels/attention.ts";
+import { productVariantOf } from "../kernels/matvec.ts";
 import type { ModelConfig } from "../model/config.ts";
 import type { MemoryPlan } from "../model/plan.ts";
 import { createRope, type Rope, type RopeFrequencies } from "../model/rope.ts";
@@ -182,15 +184,10 @@ export class Model {
     return this.#home.runtime.gpu.name;
   }
 
-  /** Which variant of each kernel runs, chosen by the adapter's features. */
+  /** Which variants of the kernels run, of products with weights and of attention, and what made the rotary table. */
   get variants(): Readonly<Record<string, string>> {
     const { gpu, rope } = this.#home.runtime;
-    const kernels = gpu.isSoftware
-      ? gpu.subgroupSize < 8 ? "plain" : "direct"
-      : gpu.features.subgroups
-      ? "subgroup"
-      : "shared";
-    return { kernels, ropeTable: rope.source };
+    return { products: productVariantOf(gpu.traits), attention: variantOf(gpu), ropeTable: rope.source };
   }
 
   /** Bytes on the GPU now. */

@@ -212,18 +212,19 @@ export class Gpu {
     return tensor;
   }
 
+  /** What operations choose between variants of a kernel by. */
+  get traits(): AdapterTraits {
+    const { isSoftware, subgroupSize, features: { subgroups } } = this;
+    return { isSoftware, subgroups, subgroupSize };
+  }
+
   /**
    * A new, empty recording.
    *
    * @param traits What kernel variants are chosen by, in place of this adapter's own: so tests reach every variant.
    */
   record(traits: Partial<AdapterTraits> = {}): Recorder {
-    const own = {
-      isSoftware: this.isSoftware,
-      subgroups: this.features.subgroups,
-      subgroupSize: this.subgroupSize,
-    };
-    return new Recorder(this.pipelines, this.limits.maxComputeWorkgroupsPerDimension, { ...own, ...traits });
+    return new Recorder(this.pipelines, this.limits.maxComputeWorkgroupsPerDimension, { ...this.traits, ...traits });
   }
 
   /** Raises what the device reported since the last call, if anything. */

@@ -9,6 +9,7 @@ import type { Tensor } from "../gpu/tensor.ts";
 import * as wgsl from "../../wgsl/mod.ts";
 import { hadamard } from "./hadamard.ts";
 import { kvFamily, type KvFormat, scalePairs } from "./kv_formats.ts";
+import { hasSubgroups } from "./matvec.ts";
 
 type Inputs = "q" | "k" | "v" | "state";
 type PrefillParams =
@@ -120,9 +121,9 @@ export interface Attention extends AttentionHeads {
   readonly window?: number | undefined;
 }
 
-/** The variant for the recorder's adapter. */
-export function variantOf({ traits: { isSoftware, subgroups, subgroupSize } }: Recorder): Variant {
-  return isSoftware && subgroups && subgroupSize >= 8 ? "direct" : "shared";
+/** The variant for an adapter. */
+export function variantOf({ traits }: Pick<Recorder, "traits">): Variant {
+  return traits.isSoftware && hasSubgroups(traits) ? "direct" : "shared";
 }
 
 /** Values of `SHAPE_NAMES`. */

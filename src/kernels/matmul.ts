@@ -9,7 +9,7 @@ import type { Recorder } from "../gpu/recorder.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import * as wgsl from "../../wgsl/mod.ts";
 import { formatConstants, formatFamily, formatSource } from "./formats.ts";
-import { hasMatvec, hasSubgroups, matvec, PRODUCT_PARAMS, productWith } from "./matvec.ts";
+import { hasMatvec, matvec, PRODUCT_PARAMS, productVariantOf, productWith } from "./matvec.ts";
 
 type Bindings = "weight" | "scales" | "x" | "bias" | "out";
 const BINDINGS = { weight: "read", scales: "read", x: "read", bias: "read", out: "read_write" } as const;
@@ -91,6 +91,7 @@ export function matmul(recorder: Recorder, operands: Matmul): void {
     throw new RangeError(`Cannot multiply by a matrix of ${columns} columns: their number must be a multiple of 4`);
   }
   const { traits } = recorder;
+  const variant = productVariantOf(traits);
   if (nRows === 1 && hasMatvec(traits)) {
     matvec(recorder, { x, xOffset, matrix, bias, out, outOffset, add });
     return;
@@ -101,9 +102,9 @@ export function matmul(recorder: Recorder, operands: Matmul): void {
     const params = { ...product.params, n_rows: nRows, out_stride: outStride };
     const { format } = part;
     const constants = { ...formatConstants(format), TAIL: columns !== groups * GROUP };
-    if (!traits.isSoftware) {
+    if (variant === "subgroup" || variant === "shared") {
       recorder.dispatch(matmulTiled[format], buffers, params, constants);
-    } else if (hasSubgroups(traits)) {
+    } else if (variant === "direct") {
       // Few vectors spread their quads over the lanes; their sums have the same bits.
       const TOKENS = nRows <= 2 ? 2 : nRows <= 4 ? 4 : 8;
       const tile = { ROWS: 4, TOKENS, AT_ONCE: Math.min(8 / TOKENS, constants.QUADS) };

@@ -80,9 +80,15 @@ export function hasSubgroups({ subgroups, subgroupSize }: AdapterTraits): boolea
   return subgroups && subgroupSize >= 8;
 }
 
+/** The variant of the products with weight matrices for an adapter. */
+export function productVariantOf(traits: AdapterTraits): "direct" | "plain" | "subgroup" | "shared" {
+  if (traits.isSoftware) return hasSubgroups(traits) ? "direct" : "plain";
+  return hasSubgroups(traits) ? "subgroup" : "shared";
+}
+
 /** Whether `matvec` has a variant for the adapter. */
 export function hasMatvec(traits: AdapterTraits): boolean {
-  return !traits.isSoftware || hasSubgroups(traits);
+  return productVariantOf(traits) !== "plain";
 }
 
 /** Operands that every product with a weight matrix has. */
@@ -139,7 +145,8 @@ export interface Matvec extends Product {
 export function matvec(recorder: Recorder, operands: Matvec): void {
   const { x, norm, matrix, gated = false } = operands;
   const { columns, groups } = matrix;
-  const { isSoftware, subgroupSize } = recorder.traits;
+  const { subgroupSize } = recorder.traits;
+  const variant = productVariantOf(recorder.traits);
   for (const part of matrix.parts) {
     const { format } = part;
     const product = productWith(part, operands);
@@ -151,11 +158,11 @@ export function matvec(recorder: Recorder, operands: Matvec): void {
       PER_OUTPUT: gated ? 2 : 1,
       NORM: norm !== undefined,
     };
-    if (isSoftware) {
+    if (variant === "direct") {
       const shape = { TAIL: columns !== groups * GROUP, ODD: groups % 2 !== 0, TOUCHES: 1 };
       recorder.dispatch(direct[format], buffers, params, { ...constants, ...shape });
     } else {
-      const subgroups = hasSubgroups(recorder.traits);
+      const subgroups = variant === "subgroup";
       const lanes = lanesFor(groups * constants.LOADS);
       recorder.dispatch((subgroups ? subgroup : shared)[format], buffers, params, {
         ...constants,
