@@ -74,6 +74,9 @@ export const MATRIX_FORMATS: readonly WeightFormat[] = ["q4", "f16"];
 /** Vectors in a product with many. */
 export const N_ROWS = 128;
 
+/** Vectors in a product with few: a pass of several sequences, or guesses to verify. */
+export const FEW_ROWS = 8;
+
 /** A matrix with all scales and weights nonzero: time must not depend on lucky zeros. */
 export function filledMatrix(gpu: Gpu, shape: MatrixShape, format: WeightFormat): Matrix {
   const matrix = createMatrix(gpu, shape.name, shape.rows, shape.columns, format);
@@ -106,7 +109,9 @@ export async function measureKernels(
     }
   }
   for (const shape of shapes.filter(({ name }) => !name.includes("head"))) {
-    for (const format of MATRIX_FORMATS) rows.push(await measureMatmul(gpu, ceilings, shape, format, N_ROWS));
+    for (const nRows of [FEW_ROWS, N_ROWS]) {
+      for (const format of MATRIX_FORMATS) rows.push(await measureMatmul(gpu, ceilings, shape, format, nRows));
+    }
   }
   rows.push(await measureEmbed(gpu, ceilings), await measureSiluMul(gpu, ceilings));
   return rows;
@@ -123,7 +128,7 @@ async function measureMatmul(
   const bytes = matrixBytes(rows, columns, format, gpu.maxTensorBytes);
   // Decoding meets every matrix once a token, out of the cache: so many copies take turns that none stays in it.
   const beyondCache = (gpu.isSoftware ? 48 : 256) * 2 ** 20;
-  const copies = nRows === 1 ? Math.min(64, Math.ceil(beyondCache / bytes)) : 1;
+  const copies = nRows < N_ROWS ? Math.min(64, Math.ceil(beyondCache / bytes)) : 1;
   const matrices = Array.from({ length: copies }, () => filledMatrix(gpu, shape, format));
   using x = filledTensor(gpu, [nRows, columns]);
   using out = gpu.createTensor("out", "f32", [nRows, rows]);

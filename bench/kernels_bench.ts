@@ -7,7 +7,7 @@
 import { Gpu } from "../src/gpu/device.ts";
 import { disposeMatrix } from "../src/gpu/matrix.ts";
 import { matmul } from "../src/kernels/matmul.ts";
-import { filledMatrix, filledTensor, MATRIX_FORMATS, N_ROWS, SHAPES, VECTOR_FORMATS } from "./kernels.ts";
+import { FEW_ROWS, filledMatrix, filledTensor, MATRIX_FORMATS, N_ROWS, SHAPES, VECTOR_FORMATS } from "./kernels.ts";
 
 /** Dispatches in a submit, so that one takes milliseconds. */
 const REPEATS = 8;
@@ -15,7 +15,7 @@ const REPEATS = 8;
 const gpu = await Gpu.request();
 
 for (const shape of SHAPES) {
-  for (const nRows of shape.name.includes("head") ? [1] : [1, N_ROWS]) {
+  for (const nRows of shape.name.includes("head") ? [1] : [1, FEW_ROWS, N_ROWS]) {
     for (const format of nRows === 1 ? VECTOR_FORMATS : MATRIX_FORMATS) {
       Deno.bench({
         name: `matmul ${format}`,
