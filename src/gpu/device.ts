@@ -236,8 +236,11 @@ export class Gpu {
   async settle(): Promise<void> {
     const pending = this.#pending;
     this.#pending = [];
-    for (const error of await Promise.all(pending)) if (error !== undefined) throw error;
+    const error = (await Promise.all(pending)).find((error) => error !== undefined);
+    // On a lost device compilations fail too, and its loss may be told a turn after them.
+    if (error !== undefined) await new Promise((resolve) => setTimeout(resolve));
     this.check();
+    if (error !== undefined) throw error;
   }
 
   /**
