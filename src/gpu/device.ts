@@ -54,6 +54,7 @@ export class Gpu {
   /** What `allocate` makes now. */
   #group: { readonly tensors: Tensor[]; readonly outcomes: Promise<Error | undefined>[] } | undefined;
   #parked: Error | undefined;
+  #isLost = false;
   #allocated = 0;
 
   private constructor(device: GPUDevice, ownsDevice: boolean, enableSubgroups: boolean) {
@@ -82,6 +83,7 @@ export class Gpu {
     device.lost.then(({ reason, message }) => {
       const why = reason === "destroyed" ? "it was destroyed" : message || "the driver gave no reason";
       this.#parked ??= new DeviceLostError(`The GPU device was lost: ${why}`);
+      this.#isLost = true;
     });
     device.addEventListener("uncapturederror", (event) => {
       event.preventDefault();
@@ -237,10 +239,13 @@ export class Gpu {
     const pending = this.#pending;
     this.#pending = [];
     const error = (await Promise.all(pending)).find((error) => error !== undefined);
-    // On a lost device compilations fail too, and its loss may be told a turn after them.
-    if (error !== undefined) await new Promise((resolve) => setTimeout(resolve));
+    if (error !== undefined) {
+      // On a lost device compilations fail too, and its loss may be told a turn after them. Any other parked error is
+      // likelier to come from the failure than the failure from it: a pipeline that did not compile was submitted.
+      await new Promise((resolve) => setTimeout(resolve));
+      if (!this.#isLost) throw error;
+    }
     this.check();
-    if (error !== undefined) throw error;
   }
 
   /**
