@@ -38,7 +38,8 @@ Deno.test("perplexityTextPlot() puts the highest perplexity on the first line an
     assertEquals(bodies.length, 13);
     const marks = bodies.map((line) => line.split("●").length - 1);
     assertEquals(marks.reduce((a, b) => a + b), values.length);
-    if (Math.max(...values) > Math.min(...values)) assert(marks[0]! > 0 && marks.at(-1)! > 0);
+    // Of values nearer to each other, the logarithms may be equal.
+    if (Math.max(...values) > (1 + 1e-9) * Math.min(...values)) assert(marks[0]! > 0 && marks.at(-1)! > 0);
   }));
 });
 
