@@ -194,6 +194,46 @@ def tokenizer_json() -> None:
             write("tokenizer_json", f"{name}_config.json", text + b"\0" + json.dumps(config).encode())
 
 
+GRAMMARS = {
+    "j": {
+        "record": {
+            "type": "object",
+            "properties": {"name": {"type": "string", "maxLength": 9}, "born": {"type": "integer", "minimum": 17, "maximum": 189}},
+            "required": ["name", "born"],
+            "additionalProperties": False,
+        },
+        "list": {"type": "array", "prefixItems": [{"type": "null"}], "items": {"type": "boolean"}, "minItems": 1, "maxItems": 4},
+        "numbers": {"type": ["integer", "number"], "exclusiveMinimum": -3.5, "exclusiveMaximum": 99, "multipleOf": 0.5},
+        "words": {"enum": ["é日", 'a"\n', None, 1.5, [], {"a": True}]},
+        "strings": {"anyOf": [{"type": "string", "format": "date"}, {"type": "string", "pattern": "^[a-c]+(x|y)$"}]},
+        "tree": {"$defs": {"t": {"type": "object", "properties": {"l": {"$ref": "#/$defs/t"}, "v": {"const": 1}}}}, "$ref": "#/$defs/t"},
+        "parts": {"allOf": [{"minProperties": 1}, {"type": "object", "maxProperties": 2, "patternProperties": {"^a": {}}}]},
+        "either": {"oneOf": [{"type": "string", "minLength": 2}, {"type": "integer"}], "title": "t", "default": 1},
+    },
+    "r": {
+        "classes": "[a-f\\d]{2,5}|\\p{Lu}+\\w*?|(?i:x\\s)[^\\n]",
+        "nested": "((ab|a.){1,3}c?)+",
+        "bytes": "\\x41\\u{e9}(?s:.)\\.",
+    },
+    "l": {
+        "sum": 'start: term ("+" term)*\nterm: NUMBER | "(" start ")"\nNUMBER: /[0-9]+(\\.[0-9]+)?/\n%ignore /[ \\t]+/\n',
+        "json": 'start: "a" j <tool>\nj: %json {"type": "array", "items": {"const": 1}}\n',
+        "nested": 'start: a~1..3 | @sub\na[lazy, max_tokens=5]: /.*/ "!"\nsub: %lark {\n  start: "x"i B?\n  B: "y" & ~"z"\n}\n',
+        "regex": 'start: W\nW: %regex {"substring_words": "one two two"}\n%import common.INT\n',
+        "options": '%llguidance {"no_forcing": true}\nstart[capture="c", suffix="."]: T{2,4}\nT: "a".."f" | "\\u00e9"\n',
+        "bits": 'start: p::0x0\np::_: "a" p::set_bit(0) %if bit_clear(0)\n  | "b" p::incr([0:3]) %if lt([0:3], 2)\n  | "" %if is_ones([0:1])\n',
+    },
+}
+
+
+def grammars() -> None:
+    choices = bytes((37 * i + 3) % 200 + 20 for i in range(24))
+    for kind, sources in GRAMMARS.items():
+        for name, source in sources.items():
+            text = source if isinstance(source, str) else json.dumps(source, ensure_ascii=False, separators=(",", ":"))
+            write("grammar", f"{kind}_{name}", kind.encode() + choices + b"\n" + text.encode())
+
+
 def main() -> None:
     index()
     safetensors()
@@ -204,6 +244,7 @@ def main() -> None:
         gguf_file("gguf_tokenizer", pre, gpt2(pre))
     sentencepiece()
     tokenizer_json()
+    grammars()
 
 
 if __name__ == "__main__":
