@@ -6,6 +6,7 @@
 import type { GenerateOptions, Generation, Model, Session } from "../../mod.ts";
 import { Conversation } from "../chat/conversation.ts";
 import { runChatCommand } from "./chat_commands.ts";
+import { counted } from "./counted.ts";
 import { type Command, defineCommand, expectPositionals } from "./command.ts";
 import { slideNote } from "./context_policy.ts";
 import { generateOptions, samplingOptions } from "./generate.ts";
@@ -81,16 +82,22 @@ export const chat: Command = defineCommand({
       if (next.kind === "answer") await answer();
       return next.kind !== "end";
     };
+    let nRefused = 0;
     prompt();
     for await (const line of linesOf(Deno.stdin.readable, () => renewSignal())) {
       try {
         if (!await take(line)) break;
       } catch (error) {
-        // Somebody who types can do something about it; a script had better not go on.
-        if (!isTalking || !(error instanceof UsageError || error instanceof RangeError)) throw error;
+        // A command that cannot be done changes nothing. For an answer that cannot be given somebody who types can do
+        // something; a script had better not go on.
+        if (!(error instanceof UsageError || isTalking && error instanceof RangeError)) throw error;
         terminal.note(error.message);
+        nRefused++;
       }
       prompt();
+    }
+    if (nRefused > 0 && !isTalking) {
+      throw new UsageError(`Cannot do ${counted(nRefused, "command")} of the input: see above`);
     }
   },
 });

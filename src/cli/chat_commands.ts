@@ -5,6 +5,7 @@
  */
 import type { Conversation } from "../chat/conversation.ts";
 import { readTextFile } from "./command.ts";
+import { counted } from "./counted.ts";
 import { nearestOf, UsageError } from "./options.ts";
 import { WholeFile } from "./whole_file.ts";
 
@@ -89,7 +90,7 @@ const COMMANDS: Readonly<Record<string, ChatCommand>> = {
     run: async (conversation, argument) => {
       const file = await WholeFile.at("/save", needArgument("save", "a file", argument));
       await file.write(conversation.toJson());
-      return note(`Saved ${conversation.messages.length} messages`);
+      return note(`Saved ${counted(conversation.messages.length, "message")}`);
     },
   },
   load: {
@@ -103,7 +104,7 @@ const COMMANDS: Readonly<Record<string, ChatCommand>> = {
       } catch (cause) {
         throw new UsageError(`Cannot read /load ${JSON.stringify(path)}: ${(cause as Error).message}`, { cause });
       }
-      return note(`Loaded ${conversation.messages.length} messages`);
+      return note(`Loaded ${counted(conversation.messages.length, "message")}`);
     },
   },
   exit: {
@@ -128,9 +129,8 @@ export async function runChatCommand(line: string, conversation: Conversation): 
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name]! : undefined;
   if (command === undefined) {
     const nearest = nearestOf(name, Object.keys(COMMANDS));
-    throw new UsageError(
-      `Unknown command /${name}: ${nearest === undefined ? "try /help" : `did you mean /${nearest}`}`,
-    );
+    const hint = nearest === undefined ? "try /help" : `did you mean /${nearest}`;
+    throw new UsageError(`Unknown command /${name}: ${hint}, or //${name} to say it`);
   }
   return await command.run(conversation, argument.trim());
 }

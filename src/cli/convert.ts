@@ -5,6 +5,7 @@
  */
 import { convertModel } from "../../mod.ts";
 import { type Command, defineCommand, expectPositionals, resolvePath } from "./command.ts";
+import { counted } from "./counted.ts";
 import { decimalUnits, describeProgress, given, jsonOption, resolveModel } from "./loading.ts";
 import { bytes, choice, UsageError } from "./options.ts";
 
@@ -30,8 +31,6 @@ export const convert: Command = defineCommand({
       onProgress: (progress) => terminal.progress(describeProgress(progress)),
     });
     if (values.json) terminal.json({ path, weights: values.weights, files, weights_bytes: written });
-    else {terminal.write(
-        `${path}: ${decimalUnits(written)} of weights in ${files.length === 1 ? "1 file" : `${files.length} files`}\n`,
-      );}
+    else terminal.write(`${path}: ${decimalUnits(written)} of weights in ${counted(files.length, "file")}\n`);
   },
 });

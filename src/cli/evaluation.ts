@@ -8,16 +8,16 @@ import { chooseDocuments, encodeDocument, type EvalDocument, type TextDocument }
 import { DEFAULT_STRIDE, type NamedScaling } from "../eval/passes.ts";
 import { perplexity, type PerplexityRow } from "../eval/perplexity.ts";
 import { perplexityCsv, perplexityPlot } from "../eval/report.ts";
-import { documentTokensOf, SAMPLED_TARGETS, type WindowEnd } from "../eval/windows.ts";
+import { SAMPLED_TARGETS, type WindowEnd } from "../eval/windows.ts";
 import type { Model } from "../../mod.ts";
+import { counted } from "./counted.ts";
 import { readJsonFile, type Run } from "./command.ts";
 import { readDocuments } from "./documents.ts";
 import { listed, methodOf, nameOf, nameOfPath, progressLine } from "./evaluation_output.ts";
 import { documentsFingerprint, EvaluationState, modelFingerprint } from "./evaluation_state.ts";
-import { defaultLengths, lengthsOption } from "./lengths.ts";
+import { defaultLengths, filledLengths, lengthsOption } from "./lengths.ts";
 import { modelOptions, openModel } from "./loading.ts";
 import { flag, integer, type Option, text, UsageError } from "./options.ts";
-import type { Terminal } from "./terminal.ts";
 import { expectDifferentFiles, WholeFile } from "./whole_file.ts";
 
 const bucketsOption: Option<readonly number[] | undefined> = {
@@ -106,8 +106,9 @@ export async function evaluate(
         : "Cannot measure perplexity: the files hold no document",
     );
   }
-  const measured = lengths ?? defaultLengths(model.contextLength);
-  if (windowEnds === undefined) noteShort(model, documents, Math.max(...measured), terminal);
+  const measured = windowEnds === undefined
+    ? filledLengths(model, documents, lengths, terminal)
+    : lengths ?? defaultLengths(model.contextLength);
   const named = scalings ?? [{ name: nameOf(model, values["rope-scaling"]), scaling: values["rope-scaling"] }];
   const method = methodOf(model, documents, {
     kind: windows !== undefined ? "sampled" : values.truncate ? "truncated" : "sliding",
@@ -120,7 +121,7 @@ export async function evaluate(
     method: await hashOf([JSON.stringify([values.stride ?? DEFAULT_STRIDE, values.truncate, windowEnds])]),
   });
   if (records !== undefined && records.windows > 0) {
-    terminal.note(`note: ${records.windows} windows are known from --resume`);
+    terminal.note(`note: --resume knows ${counted(records.windows, "window")}`);
   }
   let rows: PerplexityRow[];
   try {
@@ -138,25 +139,12 @@ export async function evaluate(
   } finally {
     await records?.flush();
     if (signal.aborted && records !== undefined) {
-      terminal.note(`note: ${records.windows} windows are kept; the same command goes on from there`);
+      terminal.note(`note: --resume has ${counted(records.windows, "window")}; the same command goes on from there`);
     }
   }
   await csv?.write(perplexityCsv(rows));
   await svg?.write(perplexityPlot(rows, `Perplexity of ${nameOfPath(source)}`));
   return { rows, method };
-}
-
-/** Says which documents end before the longest window does, whose rows are those of a shorter context. */
-function noteShort(
-  { tokenizer }: Model,
-  documents: readonly EvalDocument[],
-  length: number,
-  terminal: Terminal,
-): void {
-  const room = documentTokensOf({ length, hasBos: tokenizer.bosId !== undefined });
-  const short = documents.filter(({ tokens }) => tokens.length < room);
-  if (short.length === 0) return;
-  terminal.note(`note: ${listed(short, `shorter than ${length} tokens`)}; --min-tokens ${room} leaves such out`);
 }
 
 function refuseMixtures(

@@ -8,6 +8,7 @@ import { DEFAULT_STRIDE, type NamedScaling } from "../eval/passes.ts";
 import type { EvalProgress, PerplexityRow } from "../eval/perplexity.ts";
 import { SAMPLED_TARGETS } from "../eval/windows.ts";
 import type { Model } from "../../mod.ts";
+import { counted } from "./counted.ts";
 
 /** The name of the scaling that a model runs with, where the user gave none. */
 export function nameOf({ config }: Model, choice: NamedScaling["scaling"]): string {
@@ -81,8 +82,7 @@ export function duration(seconds: number): string {
 /** A number of documents and the names of the first of them. */
 export function listed(documents: readonly EvalDocument[], suffix: string): string {
   const names = documents.slice(0, 3).map(({ name }) => name).join(", ");
-  const count = `${documents.length} document${documents.length === 1 ? "" : "s"}`;
-  return `${count} ${suffix}: ${names}${documents.length > 3 ? ", ..." : ""}`;
+  return `${counted(documents.length, "document")} ${suffix}: ${names}${documents.length > 3 ? ", ..." : ""}`;
 }
 
 /** The rows as the JSON document has them. */

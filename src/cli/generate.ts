@@ -30,7 +30,10 @@ const biases: Option<Readonly<Record<number, number>>> = {
 /** Options that say how tokens are selected. */
 export const samplingOptions = {
   "max-tokens": integer("Most tokens to generate, 256 unless given", { min: 1, max: 2 ** 30 }),
-  "temperature": number("0, the default, always takes the likeliest token", { min: 0, max: 100 }),
+  "temperature": number(
+    "0 always takes the likeliest token; 0 unless given, or 1 where --top-k, --top-p, --min-p or --seed is",
+    { min: 0, max: 100 },
+  ),
   "top-k": integer("Sample among the N likeliest tokens; 0 means all", { min: 0, max: 2 ** 30 }),
   "top-p": number("Sample among the likeliest tokens that together have this probability", {
     min: 0,
@@ -133,7 +136,8 @@ export function generateOptions(
     maxTokens: values["max-tokens"] ?? 256,
     ...given("contextPolicy", values["context-policy"]),
     ...given("temperature", values.temperature),
-    ...given("topK", values["top-k"]),
+    // The library has no word for all but leaving it out.
+    ...given("topK", values["top-k"] || undefined),
     ...given("topP", values["top-p"]),
     ...given("minP", values["min-p"]),
     ...given("speculate", values.speculate),

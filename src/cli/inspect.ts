@@ -38,11 +38,55 @@ export const inspect: Command = defineCommand({
       });
       return;
     }
-    for (const [key, value] of Object.entries(config)) terminal.write(`${key.padEnd(24)}${JSON.stringify(value)}\n`);
-    terminal.write(`${"rope".padEnd(24)}${rope.type} from ${rope.source}, attention factor ${rope.attentionFactor}\n`);
-    terminal.write(`${"tensors".padEnd(24)}${countByType(tensors)}\n\n${planTable(plan)}${planNotes(plan)}`);
+    const rows = [...describeConfig(config), ["RoPE", describeRope(config, rope)], ["tensors", countByType(tensors)]];
+    for (const [label, value] of rows) terminal.write(`${label!.padEnd(16)}${value}\n`);
+    terminal.write(`\n${planTable(plan)}${planNotes(plan)}`);
   },
 });
+
+/** What a config says, for a person: what it shares with a plain Llama, and what else it has. */
+function describeConfig(config: Inspection["config"]): string[][] {
+  const biases = [
+    ...config.attentionBias ? ["q, k and v"] : [],
+    ...config.outputBias ? ["o"] : [],
+    ...config.mlpBias ? ["the MLP"] : [],
+  ];
+  const among = (layers: readonly number[]) =>
+    layers.length === config.nLayers ? "all layers" : `${layers.length} of ${config.nLayers} layers`;
+  const whereThere = (label: string, isThere: boolean, value: string) => isThere ? [[label, value]] : [];
+  return [
+    ["architecture", config.architecture],
+    ["layers", `${config.nLayers}, of width ${grouped(config.hiddenSize)}, MLP ${grouped(config.intermediateSize)}`],
+    ["heads", `${config.nHeads} for queries, ${config.nKvHeads} for keys and values, of width ${config.headDim}`],
+    ...whereThere(
+      "sliding window",
+      config.slidingLayers.length > 0,
+      `${grouped(config.slidingWindow ?? 0)} tokens, in ${among(config.slidingLayers)}`,
+    ),
+    ...whereThere("without RoPE", config.noRopeLayers.length > 0, among(config.noRopeLayers)),
+    ...whereThere("biases", biases.length > 0, biases.join("; ")),
+    ...whereThere("head norms", config.headNormEps !== undefined, "of queries and keys"),
+    ["vocabulary", `${grouped(config.vocabSize)}${config.tieWordEmbeddings ? "; the head is the embedding" : ""}`],
+    ["begins with", config.bosId === undefined ? "no token of its own" : `token ${config.bosId}`],
+    ["ends with", config.stopIds.length === 0 ? "no token of its own" : `token ${config.stopIds.join(" or ")}`],
+    ["context", `${grouped(config.maxPositionEmbeddings)} tokens`],
+  ];
+}
+
+/** The rotary frequencies in a line: how they are scaled, and where that is said. */
+function describeRope(
+  { rotaryDim, headDim, ropeTheta }: Inspection["config"],
+  { type, source, attentionFactor }: Inspection["rope"],
+): string {
+  const said = source === "option" ? "--rope-scaling" : source;
+  const scaling = type !== "none"
+    ? `${type} from ${said}`
+    : source === "none"
+    ? "not scaled"
+    : `not scaled, by ${said}`;
+  const part = rotaryDim === headDim ? "" : `, of ${rotaryDim} elements of a head`;
+  return `${scaling}, base ${grouped(ropeTheta)}${part}, attention factor ${Number(attentionFactor.toPrecision(7))}`;
+}
 
 /** "12 (5 F32, 2 Q6_K, ...)", or "0". */
 function countByType(tensors: Inspection["tensors"]): string {
@@ -54,16 +98,18 @@ function countByType(tensors: Inspection["tensors"]): string {
 
 /** The memory plan as a table, one row for each way to store weights and cache. */
 export function planTable(plan: readonly MemoryPlan[]): string {
+  const isKnown = plan.some(({ fits }) => fits !== null);
   const rows = [
-    ["weights", "KV cache", "context", "weights", "KV cache", "scratch", "total"],
+    ["weights", "KV cache", "context", "weights", "KV cache", "scratch", "total", ...isKnown ? ["fits"] : []],
     ...plan.map((row) => [
       row.weights,
       row.kvCache,
-      row.contextLength.toLocaleString("en-US"),
+      grouped(row.contextLength),
       binaryUnits(row.weightsBytes),
       binaryUnits(row.kvBytes),
       binaryUnits(row.scratchBytes),
       binaryUnits(row.totalBytes),
+      ...isKnown ? [row.fits === null ? "" : row.fits ? "yes" : "no"] : [],
     ]),
   ];
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
@@ -76,6 +122,10 @@ export function planTable(plan: readonly MemoryPlan[]): string {
 function planNotes(plan: readonly MemoryPlan[]): string {
   return plan.filter(({ fits }) => fits === false)
     .map(({ weights, kvCache, note }) => `weights ${weights}, KV cache ${kvCache}: ${note}\n`).join("");
+}
+
+function grouped(count: number): string {
+  return count.toLocaleString("en-US");
 }
 
 function binaryUnits(count: number): string {

@@ -3,7 +3,12 @@
  *
  * @module
  */
+import type { EvalDocument } from "../eval/documents.ts";
+import { documentTokensOf } from "../eval/windows.ts";
+import type { Model } from "../../mod.ts";
+import { listed } from "./evaluation_output.ts";
 import { type Option, UsageError } from "./options.ts";
+import type { Terminal } from "./terminal.ts";
 
 /** The shortest length of the doubling row that is taken where none is given. */
 const SHORTEST = 256;
@@ -36,6 +41,39 @@ export const lengthsOption: Option<readonly number[] | undefined> = {
 /** Doubling lengths up to a model's own. */
 export function defaultLengths(contextLength: number): readonly number[] {
   return rowOf(Math.min(SHORTEST, contextLength), contextLength, undefined);
+}
+
+/**
+ * The lengths that some document fills: a row of another would be that of a shorter context under a wrong name. Says
+ * which are left out, and which documents end before the longest of the others does.
+ */
+export function filledLengths(
+  { tokenizer, contextLength }: Model,
+  documents: readonly EvalDocument[],
+  wanted: readonly number[] | undefined,
+  terminal: Terminal,
+): readonly number[] {
+  const hasBos = tokenizer.bosId !== undefined;
+  const longest = Math.max(...documents.map(({ tokens }) => tokens.length)) + (hasBos ? 1 : 0);
+  const lengths = wanted ?? defaultLengths(Math.min(longest, contextLength));
+  const filled = lengths.filter((length) => length <= longest);
+  const what = `the longest document has ${longest} tokens${hasBos ? " with BOS" : ""}`;
+  if (filled.length === 0) {
+    throw new UsageError(
+      `Cannot measure at length ${lengths.join(" or ")}: ${what}; give a longer one, or --lengths ${longest}`,
+    );
+  }
+  if (filled.length < lengths.length) {
+    const rest = lengths.filter((length) => length > longest);
+    terminal.note(`note: ${what}, so that there is no row of ${rest.join(", ")}`);
+  }
+  const room = documentTokensOf({ length: Math.max(...filled), hasBos });
+  const short = documents.filter(({ tokens }) => tokens.length < room);
+  if (short.length > 0) {
+    const what = listed(short, `shorter than ${Math.max(...filled)} tokens`);
+    terminal.note(`note: ${what}; --min-tokens ${room} leaves such out`);
+  }
+  return filled;
 }
 
 /** Lengths `from` to `to`, by a step or doubling; none for a step of 0. */

@@ -112,7 +112,7 @@ export function bytes(help: string): Option<number | undefined> {
   const units: Record<string, number> = { "": 1, K: 1e3, M: 1e6, G: 1e9, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30 };
   return {
     placeholder: "BYTES",
-    help,
+    help: `${help} (as 8589934592, 500MB or 8GiB)`,
     read: (flag, [value]) => {
       if (value === undefined) return undefined;
       const match = /^(\d+(?:\.\d+)?)\s*([KMG]i?|)B?$/i.exec(value);

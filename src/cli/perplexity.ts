@@ -20,12 +20,13 @@ export const perplexity: Command = defineCommand({
       return;
     }
     run.terminal.write(`${method.protocol}\n\n`);
+    const hasBuckets = rows.some(({ positions }) => positions !== undefined);
     run.terminal.write(alignedTable([
-      ["scaling", "length", "positions", "perplexity", "by token", "tokens", "windows"],
+      ["scaling", "length", ...hasBuckets ? ["positions"] : [], "perplexity", "by token", "tokens", "windows"],
       ...rows.map((row) => [
         row.scaling,
         String(row.contextLength),
-        row.positions?.join("-") ?? "",
+        ...hasBuckets ? [row.positions?.join("-") ?? "all"] : [],
         row.perplexity.toFixed(4),
         row.tokenPerplexity.toFixed(4),
         String(row.tokens),

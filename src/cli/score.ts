@@ -4,6 +4,7 @@
  * @module
  */
 import { type Command, defineCommand, expectPositionals, readJsonFile, readTextFile, tokenIds } from "./command.ts";
+import { counted } from "./counted.ts";
 import { modelOptions, openModel } from "./loading.ts";
 import { flag, text, UsageError } from "./options.ts";
 
@@ -39,6 +40,6 @@ export const score: Command = defineCommand({
       terminal.json({ tokens: [...result.tokens], logprobs: [...result.logprobs], perplexity: result.perplexity });
       return;
     }
-    terminal.write(`perplexity ${result.perplexity.toFixed(4)} over ${result.logprobs.length} tokens\n`);
+    terminal.write(`perplexity ${result.perplexity.toFixed(4)} over ${counted(result.logprobs.length, "token")}\n`);
   },
 });

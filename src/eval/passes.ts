@@ -101,7 +101,9 @@ export function planJobs(model: Scorer, documents: readonly EvalDocument[], opti
     ],
   }];
   if ([...plain, ...split].some(({ passes }) => passes.length === 0)) {
-    throw new RangeError(`Cannot measure perplexity: none of ${documents.length} documents has tokens to predict`);
+    throw new RangeError(
+      `Cannot measure perplexity: none of the documents (${documents.length}) has tokens to predict`,
+    );
   }
   return scalings.flatMap((scaling) => [...plain, ...split].map((job) => ({ scaling, ...job })));
 }

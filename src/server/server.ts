@@ -220,7 +220,7 @@ export class ApiServer {
       this.#metrics.add("skein_prompt_tokens_total", "Tokens of prompts.", {}, prompt);
       this.#metrics.add("skein_cached_tokens_total", "Tokens of prompts that were cached.", {}, cached);
       this.#metrics.add("skein_completion_tokens_total", "Tokens that were generated.", {}, completion);
-      cost = ` ${prompt} tokens in, ${cached} of them cached, ${completion} out`;
+      cost = `, tokens: ${prompt} in, ${cached} of them cached, ${completion} out`;
     }
     this.#options.onLog(`${exchange.id} ${method} ${route} ${status} ${Math.round(1000 * seconds)} ms${cost}`);
   }

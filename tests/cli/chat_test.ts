@@ -41,6 +41,17 @@ Deno.test("chat follows the model's chat template and keeps the history", async 
   }
 });
 
+Deno.test("chat of a script names a command that it cannot do, goes on, and fails at the end", async () => {
+  const { code, stdout, stderr } = await skein(["chat", PG_NANO, "--max-tokens", "1"], {
+    stdin: "/frobnicate\n/load none.json\nThe sun went down\n/exit\n",
+  });
+  assertEquals([code, stdout.split("\n").length], [1, 2]);
+  const [, unknown, absent, last, ...rest] = stderr.split("\n");
+  assertEquals(unknown, "skein: Unknown command /frobnicate: try /help, or //frobnicate to say it");
+  assertStringIncludes(absent!, 'Cannot read /load "none.json": no such file');
+  assertEquals([last, rest], ["skein: Cannot do 2 commands of the input: see above", [""]]);
+});
+
 Deno.test("chat refuses options as generate does", async () => {
   const finished = await skein(["chat", PG_NANO, "--temperature", "Infinity"]);
   assertEquals(finished.code, 1);

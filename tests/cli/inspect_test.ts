@@ -40,13 +40,22 @@ Deno.test("inspect plans a model whose weights are not there yet", async () => {
 Deno.test("inspect says what does not fit in --memory-limit", async () => {
   const { stdout } = await skein(["inspect", PG_NANO, "--memory-limit", "1MB", "--json"]);
   assert(JSON.parse(stdout).plan.every(({ fits }: { fits: boolean }) => fits === false));
+  const some = await skein(["inspect", PG_NANO, "--memory-limit", "12MB", "--weights", "q4"]);
+  const rows = some.stdout.split("\n").filter((line) => /^(weights|q4) {2}/.test(line)).map((line) => line.split(/ {2,}/));
+  assertEquals(rows.map((row) => [row[1], row.at(-1)]), [["KV cache", "fits"], ["f16", "no"], ["q8", "yes"], [
+    "q4",
+    "yes",
+  ]]);
 });
 
 Deno.test("inspect without --json prints a table", async () => {
   const { code, stdout } = await skein(["inspect", PG_NANO]);
   assertEquals(code, 0);
-  assertStringIncludes(stdout, "yarn from rope_scaling, attention factor 1.2079");
+  assertStringIncludes(stdout, "RoPE            yarn from rope_scaling, base 10,000, attention factor 1.2079");
   assertStringIncludes(stdout, "MiB");
+  assert(!/undefined|null|nHeads|ropeScaling|\{/.test(stdout), stdout);
+  const plain = await skein(["inspect", PG_NANO, "--rope-scaling", "none"]);
+  assertStringIncludes(plain.stdout, "not scaled, by --rope-scaling, base 10,000, attention factor 1\n");
 });
 
 Deno.test("inspect names the types of a GGUF file's tensors, and the tensor that scales its frequencies", async () => {
@@ -54,5 +63,5 @@ Deno.test("inspect names the types of a GGUF file's tensors, and the tensor that
   const blocks = await skein(["inspect", `${tiny}gguf_blocks/model.gguf`]);
   assertStringIncludes(blocks.stdout, "11 (3 F32, 2 Q6_K, 1 ");
   const rope = await skein(["inspect", `${tiny}llama3_rope/f16.gguf`]);
-  assertStringIncludes(rope.stdout, "factors from rope_freqs.weight, attention factor 1\n");
+  assertStringIncludes(rope.stdout, "factors from rope_freqs.weight, base 1,000, attention factor 1\n");
 });

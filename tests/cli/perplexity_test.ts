@@ -84,7 +84,7 @@ Deno.test("perplexity goes on from --resume to the rows of one run, and refuses 
     const resumed = await run("32,64", "--resume", state);
     assertEquals(resumed.stdout, whole.stdout);
     const { windows } = JSON.parse(whole.stdout).results[0];
-    assertEquals(resumed.stderr, `skein: note: ${windows} windows are known from --resume\n`);
+    assertEquals(resumed.stderr, `skein: note: --resume knows ${windows} windows\n`);
 
     const other = await run("32", "--resume", state, "--weights", "q8");
     assertEquals([other.code, other.stdout], [1, ""]);
@@ -108,7 +108,9 @@ Deno.test("an interrupt keeps what --resume has, whole", () =>
     assert(windows!.length > 0 && windows!.every(([sum]) => sum! > 0));
     assertEquals(
       await stderr,
-      `skein: note: ${windows!.length} windows are kept; the same command goes on from there\nskein: Interrupted\n`,
+      `skein: note: --resume has ${windows!.length} window${
+        windows!.length === 1 ? "" : "s"
+      }; the same command goes on from there\nskein: Interrupted\n`,
     );
     await process.stdout.cancel();
     await process.stdin.close();
@@ -127,18 +129,39 @@ Deno.test("perplexity writes CSV and a table", () =>
     assertEquals((await Array.fromAsync(Deno.readDir(folder))).length, 2);
   }));
 
-Deno.test("perplexity measures at the model's lengths unless told otherwise, and says what a short document is", () =>
+Deno.test("perplexity has rows of the lengths that a document fills, and says which have none", () =>
   withDocuments(async (folder) => {
-    const { code, stdout, stderr } = await skein(["perplexity", PG_NANO, `${folder}/books/inner`, "--json"]);
-    assertEquals(code, 0);
-    const { results, method } = JSON.parse(stdout);
-    assertEquals(results.map((row: { context_length: number }) => row.context_length), [256, 512, 1024, 2048]);
-    assertEquals(new Set(results.map((row: { tokens: number }) => row.tokens)).size, 1);
+    const measure = (...args: string[]) => skein(["perplexity", PG_NANO, `${folder}/books/inner`, ...args]);
+    const whole = await measure("--json");
+    assertEquals([whole.code, whole.stderr], [0, ""]);
+    const { results: [row, ...others], method } = JSON.parse(whole.stdout);
+    const longest = method.documents[0].tokens + 1;
+    assertEquals([row.context_length, row.tokens, others], [Math.min(256, longest), longest - 1, []]);
     assertEquals([method.stride, method.protocol.endsWith("those of 256 tokens or less do not overlap")], [256, true]);
-    assertEquals(
+    const { code, stdout, stderr } = await measure("--lengths", "32,4096,8192", "--context-length", "8192");
+    assertEquals(code, 0);
+    assertStringIncludes(
       stderr,
-      `skein: note: 1 document shorter than 2048 tokens: ${folder}/books/inner/keith.txt; --min-tokens 2047 leaves such out\n`,
+      `note: the longest document has ${longest} tokens with BOS, so that there is no row of 4096, 8192\n`,
     );
+    assertEquals(stdout.split("\n").slice(2).map((line) => line.split(/ {2,}/)[1]), ["length", "32", undefined]);
+    assert(!stdout.includes("positions"), stdout);
+    const none = await measure("--lengths", "2048");
+    assertEquals([none.code, none.stdout, lastLine(none)], [
+      ...[1, ""],
+      `skein: Cannot measure at length 2048: the longest document has ${longest} tokens with BOS; ` +
+      `give a longer one, or --lengths ${longest}`,
+    ]);
+  }));
+
+Deno.test("perplexity says which documents end before its longest window", () =>
+  withDocuments(async (folder) => {
+    const args = ["perplexity", PG_NANO, `${folder}/books`, "--field", "body", "--truncate", "--lengths", "32"];
+    const { code, stderr } = await skein([...args, "--json"]);
+    assertEquals([code, stderr], [
+      0,
+      `skein: note: 1 document shorter than 32 tokens: ${folder}/books/b.txt; --min-tokens 31 leaves such out\n`,
+    ]);
   }));
 
 Deno.test("perplexity refuses documents of which nothing is left", () =>

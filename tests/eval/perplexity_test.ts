@@ -178,5 +178,5 @@ for (const [what, options, message] of REFUSED) {
 }
 
 Deno.test("perplexity() refuses documents with nothing to predict", async () => {
-  await assertRejects(() => perplexity(byContext(), [], { lengths: [64] }), RangeError, "none of 0 documents");
+  await assertRejects(() => perplexity(byContext(), [], { lengths: [64] }), RangeError, "none of the documents (0) has tokens");
 });

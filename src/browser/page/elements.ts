@@ -28,6 +28,9 @@ export function numberIn(id: string): number | undefined {
 /** A count as people write it. */
 export const counted = (count: number): string => count.toLocaleString("en-US");
 
+/** A count of tokens as people write it. */
+export const countedTokens = (count: number): string => `${counted(count)} token${count === 1 ? "" : "s"}`;
+
 /** Makes a change, and where an element's end was in sight before it, brings it back there. */
 export function follow(shown: Element, change: () => void): void {
   const wasInSight = shown.getBoundingClientRect().bottom <= innerHeight;

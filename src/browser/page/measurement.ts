@@ -4,7 +4,7 @@
  * @module
  */
 import { type Model, type NamedScaling, perplexity, type PerplexityRow, type RopeChoice } from "../mod.ts";
-import { button, counted, element } from "./elements.ts";
+import { button, counted, countedTokens, element } from "./elements.ts";
 import { plotSvg, type Series } from "./plot.ts";
 import type { Writer } from "./writer.ts";
 
@@ -51,7 +51,7 @@ export function setUpMeasurement(
   const count = () => {
     const model = writer()?.speaker.model;
     const nTokens = model?.tokenizer.encode(text.value, { addSpecialTokens: false }).length ?? 0;
-    element("measured-count", HTMLElement).textContent = nTokens === 0 ? "" : `${counted(nTokens)} tokens`;
+    element("measured-count", HTMLElement).textContent = nTokens === 0 ? "" : countedTokens(nTokens);
   };
 
   button("measure").addEventListener("click", async () => {
@@ -81,7 +81,9 @@ function lengthsFor(model: Model, nTokens: number): number[] {
   const lengths: number[] = [];
   for (let length = TARGETS; length <= most; length *= 2) lengths.push(length);
   if (lengths.length === 0) {
-    throw new RangeError(`The text has ${nTokens} tokens, and at least ${TARGETS} are needed: paste a longer one`);
+    throw new RangeError(
+      `The text has ${countedTokens(nTokens)}, and at least ${TARGETS} are needed: paste a longer one`,
+    );
   }
   return lengths;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import type { ChatMessage, GenerateOptions } from "../mod.ts";
-import { element, numberIn } from "./elements.ts";
+import { countedTokens, element, numberIn } from "./elements.ts";
 import { showContext, Speedometer } from "./meter.ts";
 import { sentenceOf } from "./sentences.ts";
 import type { Piece, Speaker } from "./speaker.ts";
@@ -85,7 +85,7 @@ export class Writer {
         if (used !== undefined) showContext(used, this.speaker.contextLength);
       }
     } finally {
-      announcement.textContent = `Wrote ${speedometer.count} tokens`;
+      announcement.textContent = `Wrote ${countedTokens(speedometer.count)}`;
     }
   }
 
