@@ -7,7 +7,9 @@ import { fileSource } from "../checkpoint/deno_source.ts";
 import { writeWhole } from "../checkpoint/whole_file.ts";
 import type { ModelSource } from "../checkpoint/source.ts";
 import type { Host } from "./host.ts";
-import { type Inspection, inspectModelOn, loadModelOn, type LoadOptions } from "./load.ts";
+import { type Inspection, inspectModelOn } from "./inspect.ts";
+import { loadModelOn } from "./load.ts";
+import type { LoadOptions } from "./load_options.ts";
 import type { Model } from "./model.ts";
 import { openNamedModel } from "./named_model.ts";
 

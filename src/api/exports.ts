@@ -4,11 +4,13 @@
  * @module
  */
 export type { DownloadProgress } from "../hub/transfer_progress.ts";
-export type { Inspection, LoadOptions } from "./load.ts";
+export type { Inspection } from "./inspect.ts";
+export type { LoadOptions, ReloadOptions } from "./load_options.ts";
 export type { LoadProgress, WeightChoice } from "../model/weights.ts";
 export type { KvFormat } from "../kernels/kv_formats.ts";
 export { Model } from "./model.ts";
-export type { ModelMemory, PromptOptions, ReloadOptions, Score, ScoreOptions } from "./model.ts";
+export type { ModelMemory, PromptOptions } from "./model.ts";
+export type { Score, ScoreOptions } from "./score.ts";
 export type { RopeChoice } from "../model/rope_choice.ts";
 export type { ChatOptions } from "./chat.ts";
 export type { ChatMessage, Tool, ToolCall } from "../chat/message.ts";

@@ -5,7 +5,6 @@
  */
 import { blobSource } from "../checkpoint/source.ts";
 import { DeviceLostError } from "../errors.ts";
-import type { DownloadProgress } from "../hub/transfer_progress.ts";
 import { variantOf } from "../kernels/attention.ts";
 import { productVariantOf } from "../kernels/matvec.ts";
 import type { ModelConfig } from "../model/config.ts";
@@ -13,9 +12,7 @@ import type { MemoryPlan } from "../model/plan.ts";
 import { createRope, type Rope, type RopeFrequencies } from "../model/rope.ts";
 import { chooseRope, type RopeChoice } from "../model/rope_choice.ts";
 import type { Runtime } from "../model/runtime.ts";
-import { scoreTokens } from "../model/scoring.ts";
 import { Sequence } from "../model/sequence.ts";
-import type { LoadProgress } from "../model/weights.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { ChatTemplate } from "../chat/chat_template.ts";
 import { type ChatMessage, requireMessages } from "../chat/message.ts";
@@ -24,6 +21,8 @@ import { type ChatOptions, renderChat, requireTemplate } from "./chat.ts";
 import type { Generation } from "./generation.ts";
 import { grammarsOf } from "./grammars.ts";
 import type { Host } from "./host.ts";
+import type { ReloadOptions } from "./load_options.ts";
+import { type Score, type ScoreOptions, scoreText } from "./score.ts";
 import { type GenerateOptions, openSession, Session, type SessionHome } from "./session.ts";
 import { restoreSequence } from "./session_file.ts";
 
@@ -31,28 +30,6 @@ import { restoreSequence } from "./session_file.ts";
 export interface PromptOptions extends GenerateOptions {
   /** Whether the prompt gets the special tokens that the tokenizer's config asks for, such as `<s>`. @default {true} */
   readonly addSpecialTokens?: boolean;
-}
-
-/** Options of `Model.score`. */
-export interface ScoreOptions {
-  /** As in `PromptOptions`; token ids are taken as they are. @default {true} */
-  readonly addSpecialTokens?: boolean;
-  /** Only the log-probabilities of this many tokens, from the end; the head is not computed for others. Default: all. */
-  readonly last?: number;
-  /** Aborting ends the work within one submit. */
-  readonly signal?: AbortSignal;
-  /** Told after each chunk how many tokens are done, of how many. */
-  readonly onProgress?: (done: number, total: number) => void;
-}
-
-/** How likely a model finds a text. */
-export interface Score {
-  /** Token ids of the text, n of them. */
-  readonly tokens: readonly number[];
-  /** logprobs[i] = ln p(tokens[i + 1] given the tokens before it): n - 1 numbers, or the last of them. */
-  readonly logprobs: Float32Array;
-  /** exp(-mean(logprobs)). */
-  readonly perplexity: number;
 }
 
 /** Bytes that a model takes on the GPU now. */
@@ -65,16 +42,6 @@ export interface ModelMemory {
   readonly scratchBytes: number;
   /** All tensors that exist now. */
   readonly allocatedBytes: number;
-}
-
-/** Options of `Model.reload`. */
-export interface ReloadOptions {
-  /** A device to use; needed where the model was loaded on one of the caller's. Default: the default adapter's. */
-  readonly device?: GPUDevice;
-  /** Told how far download and load have come. */
-  readonly onProgress?: (progress: LoadProgress | DownloadProgress) => void;
-  /** Aborting ends the load; the model can then be reloaded again. */
-  readonly signal?: AbortSignal;
 }
 
 /** What a model is made of. */
@@ -280,29 +247,13 @@ export class Model {
    */
   async score(input: string | ArrayLike<number>, options: ScoreOptions = {}): Promise<Score> {
     this.#requireAlive();
-    const { addSpecialTokens = true, signal, onProgress } = options;
-    const tokens = Array.from(
-      typeof input === "string" ? this.tokenizer.encode(input, { addSpecialTokens }) : input,
-    );
-    if (tokens.length < 2) throw new RangeError(`Cannot score ${tokens.length} tokens: at least 2 are needed`);
-    const { last = tokens.length - 1 } = options;
-    if (!Number.isInteger(last) || last < 1 || last >= tokens.length) {
-      throw new RangeError(
-        `Cannot score the last ${last} of ${tokens.length} tokens: expected 1 to ${tokens.length - 1}`,
-      );
-    }
     const { runtime } = this.#home;
     const sequence = new Sequence(runtime);
     this.#scoring++;
     try {
-      const logprobs = await scoreTokens(sequence, tokens, {
-        last,
-        signal,
-        onProgress: (done) => onProgress?.(done, tokens.length),
-      });
+      const score = await scoreText(sequence, this.tokenizer, input, options);
       this.#lastKvBytes = sequence.kvBytes;
-      const mean = logprobs.reduce((sum, value) => sum + value, 0) / logprobs.length;
-      return { tokens, logprobs, perplexity: Math.exp(-mean) };
+      return score;
     } catch (error) {
       // What a disposed model leaves behind fails in many ways, for one reason.
       throw runtime.gone.aborted ? runtime.gone.reason : error;
@@ -349,16 +300,7 @@ export class Model {
     const source = typeof from === "string"
       ? host.openFile(from)
       : blobSource(new Map([["session", from]]), "the session");
-    const sequence = new Sequence(runtime);
-    try {
-      await runtime.exclusive(() => restoreSequence(runtime, sequence, source));
-    } catch (error) {
-      sequence.dispose();
-      throw error;
-    } finally {
-      source.close();
-    }
-    return openSession(this.#home, sequence);
+    return openSession(this.#home, await restoreSequence(runtime, source));
   }
 
   /** Frees all GPU memory of the model and its sessions. */

@@ -12,7 +12,7 @@ import { FormatError } from "../errors.ts";
 import { fingerprint } from "../model/fingerprint.ts";
 import { kvRunsBytes } from "../model/kv_cache.ts";
 import type { Runtime } from "../model/runtime.ts";
-import type { Sequence } from "../model/sequence.ts";
+import { Sequence } from "../model/sequence.ts";
 
 const MAGIC = "SKEINS01";
 
@@ -57,12 +57,25 @@ export async function* sessionBytes(runtime: Runtime, sequence: Sequence): Async
 }
 
 /**
- * Fills an empty sequence from the one file of a source.
+ * The sequence in the one file of a source, which is closed afterwards.
  *
  * @throws {FormatError} If it is no session file, is not whole, or was made by another model, scaling or cache format.
  * @throws {CapacityError} If its tokens do not fit in the context.
  */
-export async function restoreSequence(runtime: Runtime, sequence: Sequence, source: ModelSource): Promise<void> {
+export async function restoreSequence(runtime: Runtime, source: ModelSource): Promise<Sequence> {
+  const sequence = new Sequence(runtime);
+  try {
+    await runtime.exclusive(() => fill(sequence, runtime, source));
+    return sequence;
+  } catch (error) {
+    sequence.dispose();
+    throw error;
+  } finally {
+    source.close();
+  }
+}
+
+async function fill(sequence: Sequence, runtime: Runtime, source: ModelSource): Promise<void> {
   const refuse = (why: string, code: string): never => {
     throw new FormatError(source.name, `Cannot restore ${source.name}: ${why}`, { code });
   };

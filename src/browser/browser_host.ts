@@ -4,7 +4,9 @@
  * @module
  */
 import type { Host } from "../api/host.ts";
-import { type Inspection, inspectModelOn, loadModelOn, type LoadOptions } from "../api/load.ts";
+import { type Inspection, inspectModelOn } from "../api/inspect.ts";
+import { loadModelOn } from "../api/load.ts";
+import type { LoadOptions } from "../api/load_options.ts";
 import type { Model } from "../api/model.ts";
 import { httpSource } from "../checkpoint/http_source.ts";
 import { blobSource, type ModelSource } from "../checkpoint/source.ts";

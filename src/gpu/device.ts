@@ -1,22 +1,17 @@
 /**
  * The GPU: one device, the tensors made on it, and the two ways to run a recording.
  *
- * Permanent device callbacks never throw. They park what they learn, and the next call raises it.
- *
  * @module
  */
 import { CapacityError, DeviceLostError } from "../errors.ts";
 import { requestDevice, wantsEnableSubgroups } from "./adapter.ts";
 import { allocateBuffer, attempt } from "./allocation.ts";
-import { encode } from "./encode.ts";
-import { Pacer } from "./pacer.ts";
+import { Faults } from "./faults.ts";
 import { PARAMS_STRIDE, Pipelines } from "./pipelines.ts";
-import { type Readback, ReadbackPool, type ReadRequest } from "./readback.ts";
+import type { Readback, ReadRequest } from "./readback.ts";
 import { type AdapterTraits, Recorder } from "./recorder.ts";
+import { MAX_DISPATCHES, Runner } from "./runner.ts";
 import { byteLengthOf, type Dtype, Tensor } from "./tensor.ts";
-
-/** Dispatches that one submit may hold; their params fill a 1 MiB uniform buffer. */
-export const MAX_DISPATCHES = 4096;
 
 /** Optional features of the device. */
 export interface GpuFeatures {
@@ -42,19 +37,15 @@ export class Gpu {
   readonly name: string;
   /** Pipelines and bind groups of this device. */
   readonly pipelines: Pipelines;
-  /** Learns how long prefill work takes; its unit is a multiply-add. */
-  readonly pacer: Pacer;
   /** What the device's memory is used for: told where there is not enough of it. */
   memoryNote = "";
   readonly #ownsDevice: boolean;
   readonly #params: GPUBuffer;
-  readonly #readbacks: ReadbackPool;
+  readonly #faults: Faults;
+  readonly #runner: Runner;
   readonly #tensors = new Set<Tensor>();
-  #pending: Promise<Error | undefined>[] = [];
   /** What `allocate` makes now. */
   #group: { readonly tensors: Tensor[]; readonly outcomes: Promise<Error | undefined>[] } | undefined;
-  #parked: Error | undefined;
-  #isLost = false;
   #allocated = 0;
 
   private constructor(device: GPUDevice, ownsDevice: boolean, enableSubgroups: boolean) {
@@ -70,27 +61,17 @@ export class Gpu {
       f16: device.features.has("shader-f16"),
       timestamps: device.features.has("timestamp-query"),
     };
-    this.#readbacks = new ReadbackPool(device, () => this.#usage);
+    this.#faults = new Faults(device);
     const params = allocateBuffer(device, {
       label: "params",
       size: MAX_DISPATCHES * PARAMS_STRIDE,
       usage: 0x40 | 0x08, // UNIFORM | COPY_DST
     }, "");
     this.#params = params.result;
-    this.#pending.push(params.outcome);
-    this.pipelines = new Pipelines(device, this.#params, enableSubgroups, (error) => this.#pending.push(error));
-    this.pacer = new Pacer(this.isSoftware ? 2e6 : 1e8);
-    device.lost.then(({ reason, message }) => {
-      const why = reason === "destroyed" ? "it was destroyed" : message || "the driver gave no reason";
-      this.#parked ??= new DeviceLostError(`The GPU device was lost: ${why}`);
-      this.#isLost = true;
-    });
-    device.addEventListener("uncapturederror", (event) => {
-      event.preventDefault();
-      this.#parked ??= new DeviceLostError(
-        `The GPU reported an error: ${(event as GPUUncapturedErrorEvent).error.message}`,
-      );
-    });
+    this.#faults.expect(params.outcome);
+    this.pipelines = new Pipelines(device, this.#params, enableSubgroups, (outcome) => this.#faults.expect(outcome));
+    const perMs = this.isSoftware ? 2e6 : 1e8;
+    this.#runner = new Runner(device, this.#params, this.#faults, perMs, () => this.#usage);
   }
 
   /**
@@ -153,7 +134,8 @@ export class Gpu {
     }
     const usage = 0x80 | 0x04 | 0x08; // STORAGE | COPY_SRC | COPY_DST
     const { result: buffer, outcome } = allocateBuffer(this.device, { label, size, usage }, this.#usage);
-    (this.#group?.outcomes ?? this.#pending).push(outcome);
+    if (this.#group === undefined) this.#faults.expect(outcome);
+    else this.#group.outcomes.push(outcome);
     const tensor = new Tensor(buffer, dtype, shape, label, (gone) => {
       this.#tensors.delete(gone);
       this.#allocated -= gone.byteLength;
@@ -204,7 +186,7 @@ export class Gpu {
   async flush(): Promise<void> {
     this.check();
     this.device.queue.submit([]);
-    await this.#raise(this.device.queue.onSubmittedWorkDone(), "finish work on");
+    await this.#faults.raise(this.device.queue.onSubmittedWorkDone(), "finish work on");
   }
 
   /** A tensor that holds a copy of `data`. */
@@ -231,21 +213,12 @@ export class Gpu {
 
   /** Raises what the device reported since the last call, if anything. */
   check(): void {
-    if (this.#parked !== undefined) throw this.#parked;
+    this.#faults.check();
   }
 
   /** Waits until the outcome of every allocation and compilation so far is known. Throws the first failure. */
-  async settle(): Promise<void> {
-    const pending = this.#pending;
-    this.#pending = [];
-    const error = (await Promise.all(pending)).find((error) => error !== undefined);
-    if (error !== undefined) {
-      // On a lost device compilations fail too, and its loss may be told a turn after them. Any other parked error is
-      // likelier to come from the failure than the failure from it: a pipeline that did not compile was submitted.
-      await new Promise((resolve) => setTimeout(resolve));
-      if (!this.#isLost) throw error;
-    }
-    this.check();
+  settle(): Promise<void> {
+    return this.#faults.settle();
   }
 
   /**
@@ -256,25 +229,7 @@ export class Gpu {
    * @returns The bytes of the requests, to be fetched or discarded.
    */
   submit(recorders: readonly Recorder[], requests: readonly ReadRequest[] = []): Readback {
-    this.check();
-    const encoder = this.device.createCommandEncoder();
-    const placed = new Map<Recorder, number>();
-    let used = 0;
-    for (const recorder of recorders) {
-      let base = placed.get(recorder);
-      if (base === undefined) {
-        base = used;
-        placed.set(recorder, base);
-        used += recorder.params.byteLength;
-        if (used > this.#params.size) {
-          throw new RangeError(`Cannot submit more than ${MAX_DISPATCHES} dispatches at once`);
-        }
-        if (recorder.params.byteLength > 0) this.device.queue.writeBuffer(this.#params, base, recorder.params);
-      }
-      encode(encoder, recorder.steps, base);
-    }
-    const readback = this.#readbacks.submit(encoder, requests);
-    return { ...readback, fetch: () => this.#raise(readback.fetch(), "read from") };
+    return this.#runner.submit(recorders, requests);
   }
 
   /** Reads a tensor, or a part of it, after everything submitted so far. */
@@ -293,52 +248,15 @@ export class Gpu {
    * @param between Called between two submits, and awaited: it may submit other work.
    * @throws The signal's reason if it aborts.
    */
-  async run(recorder: Recorder, signal?: AbortSignal, between?: () => Promise<void>): Promise<void> {
-    const { steps, params } = recorder;
-    let previous: Promise<unknown> = Promise.resolve();
-    let finished = performance.now();
-    for (let first = 0; first < steps.length;) {
-      signal?.throwIfAborted();
-      this.check();
-      let work = steps[first]!.cost;
-      let last = first + 1;
-      while (
-        last < steps.length && last - first < MAX_DISPATCHES && work + steps[last]!.cost <= this.pacer.budget
-      ) work += steps[last++]!.cost;
-      const slice = steps.slice(first, last);
-      const offsets = slice.flatMap((step) => "kernel" in step && step.paramsOffset >= 0 ? [step.paramsOffset] : []);
-      const base = offsets[0] ?? 0;
-      if (offsets.length > 0) {
-        this.device.queue.writeBuffer(this.#params, 0, params.subarray(base, offsets.at(-1)! + PARAMS_STRIDE));
-      }
-      const encoder = this.device.createCommandEncoder();
-      encode(encoder, slice, -base);
-      const started = performance.now();
-      this.device.queue.submit([encoder.finish()]);
-      // While this slice runs, the event loop turns: in Deno the slice before is told some 10 ms after its end, and
-      // asking for the end of this one would block at once.
-      await this.#raise(previous, "finish work on");
-      const asked = performance.now();
-      const done = this.device.queue.onSubmittedWorkDone();
-      const returned = performance.now();
-      if (returned - asked > 1) this.pacer.observe(work, returned - started);
-      previous = done.then(() => {
-        const now = performance.now();
-        if (returned - asked <= 1) this.pacer.observe(work, now - Math.max(started, finished));
-        finished = now;
-      });
-      previous.catch(() => {});
-      first = last;
-      if (first < steps.length) await between?.();
-    }
-    this.check();
+  run(recorder: Recorder, signal?: AbortSignal, between?: () => Promise<void>): Promise<void> {
+    return this.#runner.run(recorder, signal, between);
   }
 
   /** Destroys all tensors, and the device unless it is the caller's. */
   dispose(): void {
-    this.#parked ??= new TypeError("The GPU was disposed");
+    this.#faults.park(new TypeError("The GPU was disposed"));
     for (const tensor of [...this.#tensors]) tensor.dispose();
-    this.#readbacks.dispose();
+    this.#runner.dispose();
     this.#params.destroy();
     if (this.#ownsDevice) this.device.destroy();
   }
@@ -350,17 +268,5 @@ export class Gpu {
 
   get #usage(): string {
     return `; ${this.#allocated} bytes are in use${this.memoryNote && `, ${this.memoryNote}`}`;
-  }
-
-  async #raise<T>(work: Promise<T>, what: string): Promise<T> {
-    try {
-      return await work;
-    } catch (cause) {
-      // The loss of the device has a promise of its own, which may come a turn after the work that failed by it.
-      await new Promise((resolve) => setTimeout(resolve));
-      this.check();
-      if (cause instanceof CapacityError) throw cause;
-      throw new DeviceLostError(`Cannot ${what} the GPU: ${(cause as Error).message}`, { cause });
-    }
   }
 }

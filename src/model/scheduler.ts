@@ -8,9 +8,9 @@
  *
  * @module
  */
-import { MAX_DISPATCHES } from "../gpu/device.ts";
 import { Pacer, SUBMIT_MS } from "../gpu/pacer.ts";
 import type { Recorder } from "../gpu/recorder.ts";
+import { MAX_DISPATCHES } from "../gpu/runner.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { Batch } from "./batch.ts";
 import type { Decoding } from "./decoding.ts";
