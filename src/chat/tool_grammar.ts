@@ -89,6 +89,16 @@ export function toolGrammar(tools: readonly CallableTool[], options: ToolGrammar
   };
 }
 
+/** What `GrammarWorkers` say of the parameters of one of the tools, said of it; of anything else, as it is. */
+export function toolFault(tools: readonly CallableTool[], grammar: Grammar, message: string): string {
+  const [, line, said = ""] = /: line (\d+), column \d+: (.*)$/s.exec(message) ?? [];
+  const rule = "lark" in grammar ? grammar.lark.split("\n")[Number(line) - 1] ?? "" : "";
+  const tool = tools[Number(/^call_(\d+): /.exec(rule)?.[1] ?? NaN)];
+  if (tool === undefined) return message;
+  const where = said.replace(/^at #\/properties\/(arguments|parameters)(?=[/:])/, "at #");
+  return `Cannot use the parameters of tool ${JSON.stringify(tool.function.name)}: ${where.replace(/^at #: /, "")}`;
+}
+
 /** Definitions stand at the top of a schema, where references look for them. */
 function definitionsOf(parameters: Tool["function"]["parameters"] = {}): Record<string, unknown> {
   const { $defs, definitions } = parameters;

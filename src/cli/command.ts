@@ -58,6 +58,9 @@ const OPTION_NAMES: readonly (readonly [said: string, meant: string])[] = [
   ["lower maxTokens", "lower --max-tokens"],
   ["load with a larger contextLength", "give a larger --context-length"],
   ["the option ropeScaling", "--rope-scaling"],
+  ["Cannot use the JSON Schema: ", "Cannot use --json-schema: "],
+  ["Cannot use the regular expression: ", "Cannot use --regex: "],
+  ["Cannot use the grammar: ", "Cannot use --grammar: "],
 ];
 
 /** An error of the library in the words of the command line. */

@@ -29,7 +29,8 @@ export async function grammarOf(values: Values<typeof grammarOptions>): Promise<
 /** What stderr says of a text that ended before its grammar did; undefined where it did not. */
 export function cutNote(grammar: Grammar | undefined, finishReason: FinishReason): string | undefined {
   if (grammar === undefined || finishReason !== "length") return undefined;
-  return "note: the text ended at a limit of tokens and may be incomplete for its grammar; raise --max-tokens";
+  const bounds = "jsonSchema" in grammar ? ", or bound the schema by maxLength, maxItems, maximum or multipleOf" : "";
+  return `note: the text ended at a limit of tokens and may be incomplete for its grammar; raise --max-tokens${bounds}`;
 }
 
 async function schemaOf(value: string): Promise<boolean | Record<string, unknown>> {

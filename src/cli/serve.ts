@@ -43,6 +43,7 @@ const PAGE = new URL("../../dist/browser/", import.meta.url);
 const WORKER_CODE = [
   "src/chat/template_worker.ts",
   "src/grammar/grammar_worker.ts",
+  "src/grammar/schema_place.ts",
   "src/worker/call.ts",
   "wasm/grammar/pkg/grammar.js",
 ];

@@ -13,8 +13,11 @@ import { GrammarError } from "../errors.ts";
  * `required`, `additionalProperties`, `patternProperties`, `items`, `prefixItems`, bounds of lengths and numbers,
  * `multipleOf`, `pattern`, `format`, `anyOf`, `allOf`, `oneOf` where the cases exclude one another, and `$ref` within the
  * schema. JSON Schema's other keywords are refused: none is left unchecked. So is `x-guidance` at the top, llguidance's own,
- * which would change that. Words that are no keyword say nothing of a text. A text may have no bound that the schema does
- * not set, so that `maxLength`, `maxItems` and `multipleOf` are worth setting.
+ * which would change that. Words that are no keyword say nothing of a text.
+ *
+ * A text has no bound that the schema does not set: a small model may write digits until `maxTokens` ends it. A string is
+ * bounded by `maxLength`, an array by `maxItems`, an integer by `minimum` and `maximum` together, and any other number by
+ * these and a `multipleOf`, as 0.01.
  *
  * @example Ask for a record
  * ```ts

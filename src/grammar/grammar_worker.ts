@@ -7,6 +7,7 @@
 import { type Matcher, Vocabulary } from "../../wasm/grammar/pkg/grammar.js";
 import type { GrammarError } from "../errors.ts";
 import { END, READY } from "../worker/call.ts";
+import { placeOfFault } from "./schema_place.ts";
 import type { GrammarAnswer, GrammarRequest } from "./grammar_workers.ts";
 
 /** What a worker's global scope has and the window's types lack. */
@@ -30,6 +31,35 @@ function take(request: GrammarRequest): void {
   } else for (const id of request.ids) matcher!.accept(id);
 }
 
+/** Where in the JSON Schema of a request, one that stands in a rule too, this is wrong. */
+function placeOf(request: GrammarRequest, told: string): { place?: string } {
+  if (!("grammar" in request)) return {};
+  const { kind, source } = request.grammar;
+  const [, line, said = told] = /^at (\d+)\(\d+\): failed to compile JSON schema: (.*)$/s.exec(told) ?? [];
+  const json = kind === "jsonSchema"
+    ? source
+    : /%json (\{.*\})\s*$/.exec(source.split("\n")[Number(line) - 1] ?? "")?.[1];
+  if (json === undefined) return {};
+  // Lines of the grammar follow in which it stands.
+  const [what] = said.split(/\n *\d+ \| /);
+  try {
+    return { place: placeOfFault(JSON.parse(json), (part) => faultOf(part) === what) };
+  } catch {
+    // It is not JSON, which is then what is wrong.
+    return {};
+  }
+}
+
+/** What is said of a schema alone; undefined where it can be used. */
+function faultOf(schema: unknown): string | undefined {
+  try {
+    vocabulary!.matcher("jsonSchema", JSON.stringify(schema)).free();
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
 scope.onmessage = ({ data }) => {
   if (data === END) return scope.close();
   try {
@@ -41,7 +71,8 @@ scope.onmessage = ({ data }) => {
   } catch (error) {
     const { message, code } = error as Error & { code?: GrammarError["code"] };
     // What has no code stopped in the middle: a trap, or a stack that is full.
-    scope.postMessage(code === undefined ? { stopped: message } : { error: message, code });
+    if (code === undefined) scope.postMessage({ stopped: message });
+    else scope.postMessage({ fault: { told: message, ...placeOf(data, message) }, code });
   }
 };
 

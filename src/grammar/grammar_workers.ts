@@ -8,6 +8,7 @@ import { GrammarError } from "../errors.ts";
 import type { Constraint } from "../model/constraint.ts";
 import { call, END, START_MS, untilReady } from "../worker/call.ts";
 import type { GrammarSource } from "./grammar.ts";
+import { type GrammarFault, refusal, shortened } from "./grammar_fault.ts";
 import type { TokenBytes } from "./token_bytes.ts";
 
 /** What the worker is asked: to know a vocabulary, to begin a text of a grammar, or to take in what came. */
@@ -27,7 +28,7 @@ export interface GrammarState {
 /** What the worker answers: where the text stands, why the grammar fails, or that the worker is of no more use. */
 export type GrammarAnswer =
   | GrammarState
-  | { readonly error: string; readonly code: GrammarError["code"] }
+  | { readonly fault: GrammarFault; readonly code: GrammarError["code"] }
   | { readonly stopped: string };
 
 /** Bounds on a grammar's time. */
@@ -86,12 +87,14 @@ export class GrammarWorkers implements Disposable {
     signals.throwIfAborted();
     const worker = this.#take() ?? await this.#start(signals);
     let isSound = true;
+    const tooComplex = (reason: string, cause?: string) =>
+      new GrammarError("TooComplex", `${refusal(grammar.kind, { told: reason })}; use a simpler one`, { cause });
     const ask = async (request: GrammarRequest, timeoutMs: number): Promise<GrammarState> => {
       isSound = false;
       const answer = await call<GrammarAnswer>(worker, request, { timeoutMs, failure: tooComplex, signal: signals });
       if ("stopped" in answer) throw tooComplex("it takes more memory than it may", answer.stopped);
       isSound = true;
-      if ("error" in answer) throw new GrammarError(answer.code, `Cannot use the grammar: ${shortened(answer.error)}`);
+      if ("fault" in answer) throw new GrammarError(answer.code, refusal(grammar.kind, answer.fault));
       return answer;
     };
     // One that runs on, or has stopped in the middle, would not hear that it is to end.
@@ -155,7 +158,7 @@ export class GrammarWorkers implements Disposable {
       const endIds = Uint32Array.from(this.#vocabulary.endIds);
       const request: GrammarRequest = { tokens: await this.#tokens, endIds };
       const answer = await call<GrammarAnswer>(worker, request, { timeoutMs: START_MS, failure: noWorker, signal });
-      if ("error" in answer) throw noWorker(answer.error);
+      if ("fault" in answer) throw noWorker(answer.fault.told);
       if ("stopped" in answer) throw noWorker(answer.stopped);
       return worker;
     } catch (error) {
@@ -212,15 +215,4 @@ export class GrammarMatcher implements Constraint, Disposable {
 
 function noWorker(reason: string): TypeError {
   return new TypeError(`Cannot start the worker that follows grammars: ${shortened(reason)}`);
-}
-
-function tooComplex(reason: string, cause?: string): GrammarError {
-  return new GrammarError("TooComplex", `Cannot use the grammar: ${shortened(reason)}; use a simpler one`, { cause });
-}
-
-/** A reason on one line, without the lines of the grammar that it shows; it may be of any length. */
-function shortened(reason: string): string {
-  const lines = reason.split("\n").map((line) => line.trim()).filter((line) => !/^(\d+ \|.*|\^+)?$/.test(line));
-  const text = lines.join(" ");
-  return text.length > 500 ? `${text.slice(0, 500)}...` : text;
 }

@@ -5,6 +5,7 @@
  */
 import type { TextChunk } from "../api/generation.ts";
 import { type FoundCall, ToolCallParser } from "../chat/tool_calls.ts";
+import { toolFault } from "../chat/tool_grammar.ts";
 import { GrammarError } from "../errors.ts";
 import { callGrammar } from "./answer_format.ts";
 import { invalid } from "./api_error.ts";
@@ -79,7 +80,9 @@ export async function chatCompletions(exchange: Exchange, engineOf: (model: stri
     },
   }).catch((error) => {
     if (!(error instanceof GrammarError)) throw error;
-    throw invalid(toolUse === undefined ? "response_format" : "tools", error.message);
+    throw toolUse === undefined || grammar === undefined
+      ? invalid("response_format", error.message)
+      : invalid("tools", toolFault(toolUse.callable, grammar, error.message));
   });
   const usage = usageOf([prompt], result);
   const ends = result.choices.map(({ finishReason, logprobs }, index) => {

@@ -111,19 +111,19 @@ for (
   const [story, grammar, message] of [
     ["a type that there is not", { jsonSchema: { type: "strin" } }, "strin"],
     ["a keyword that is not known", { jsonSchema: { propertyNames: { maxLength: 3 } } }, "propertyNames"],
-    ["a schema of nothing", { jsonSchema: false }, "nsatisfiable"],
+    ["a schema of nothing", { jsonSchema: false }, "nothing is valid under it"],
     ["a reference to nothing", { jsonSchema: { $ref: "#/$defs/a" } }, "$defs"],
     ["a reference to elsewhere", { jsonSchema: { $ref: "https://example.com/a.json" } }, "example.com"],
     ["an expression that is open", { regex: "(a" }, "unclosed group"],
     ["a rule that there is not", { lark: "start: other" }, 'unknown name: "other"'],
-    ["rules that are none", { lark: "][" }, "expecting rule"],
+    ["rules that are none", { lark: "][" }, "expected rule"],
   ] as const
 ) {
   Deno.test(`a grammar with ${story} is refused before the first token, and another one is taken`, async () => {
     const model = await shared();
     const error = await assertRejects(() => model.generate(PROMPT, { grammar }).result, GrammarError, message);
     assertEquals(error.code, "Invalid");
-    assert(error.message.startsWith("Cannot use the grammar: ") && !error.message.includes("\n"), error.message);
+    assert(error.message.startsWith("Cannot use the ") && !error.message.includes("\n"), error.message);
     assertEquals((await model.generate(PROMPT, { grammar: { regex: "ok" } }).result).text, "ok");
   });
 }

@@ -91,7 +91,7 @@ for (
       }
     };
     if (code === undefined) await follow();
-    else assertEquals((await assertRejects(follow, GrammarError, "Cannot use the grammar: ")).code, code);
+    else assertEquals((await assertRejects(follow, GrammarError, "Cannot use the ")).code, code);
     assert(performance.now() - started < 30_000);
     using next = await workers.begin(regex("ok"));
     assert(!next.isComplete);
@@ -110,7 +110,7 @@ for (
     ["a field that can have no value", schema({ ...record, required: ["fuel"] }), "Invalid", "fuel"],
     ["options for its reading", schema({ "x-guidance": { lenient: true }, not: {} }), "Invalid", "has x-guidance"],
     ["many states", regex("(a?b?c?d?){100}".repeat(2000)), "TooComplex", "precomputation failed"],
-    ["a large schema in a rule", lark(`start: %json ${wide}`), "TooComplex", "at 1("],
+    ["a large schema in a rule", lark(`start: %json ${wide}`), "TooComplex", "line 1, column 8: "],
   ] as const
 ) {
   Deno.test(`a grammar of ${story} fails as ${code}, whatever its words`, async () => {

@@ -186,7 +186,7 @@ Deno.test("the openai client gets the errors that it knows", async () => {
   const format = await assertRejects(
     () => create({ response_format: { type: "json_schema", json_schema: { name: "x", schema: { type: "strin" } } } }),
     OpenAI.BadRequestError,
-    "Cannot use the grammar: ",
+    "Cannot use the JSON Schema: ",
   );
   assertEquals(format.param, "response_format");
   const strange = new OpenAI({ baseURL: `${served.url}/v1`, apiKey: "sk-wrong", maxRetries: 0 });
