@@ -41,7 +41,9 @@ Deno.test("inspect says what does not fit in --memory-limit", async () => {
   const { stdout } = await skein(["inspect", PG_NANO, "--memory-limit", "1MB", "--json"]);
   assert(JSON.parse(stdout).plan.every(({ fits }: { fits: boolean }) => fits === false));
   const some = await skein(["inspect", PG_NANO, "--memory-limit", "12MB", "--weights", "q4"]);
-  const rows = some.stdout.split("\n").filter((line) => /^(weights|q4) {2}/.test(line)).map((line) => line.split(/ {2,}/));
+  const rows = some.stdout.split("\n").filter((line) => /^(weights|q4) {2}/.test(line)).map((line) =>
+    line.split(/ {2,}/)
+  );
   assertEquals(rows.map((row) => [row[1], row.at(-1)]), [["KV cache", "fits"], ["f16", "no"], ["q8", "yes"], [
     "q4",
     "yes",
