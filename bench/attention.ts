@@ -39,7 +39,7 @@ export class Layer {
   readonly #format: KvFormat;
   readonly #position: number;
   readonly #nTokens: number;
-  readonly #tensors: Record<"q" | "k" | "v" | "qkv" | "table" | "state" | "partials" | "out", Tensor>;
+  readonly #tensors: Record<"q" | "k" | "v" | "qkv" | "table" | "state" | "partials" | "softmax" | "out", Tensor>;
 
   /** Allocates and fills the cache, queries and outputs for `nTokens` tokens after `position` others. */
   constructor(gpu: Gpu, heads: AttentionHeads, format: KvFormat, position: number, nTokens: number) {
@@ -76,6 +76,7 @@ export class Layer {
       table: gpu.createTensor("table", "f32", [capacity, headDim / 2, 2]),
       state: gpu.tensorOf("state", "u32", [8], new Uint32Array([position, 0, 0, 0, 0, 0, 0, 0])),
       partials: gpu.createTensor("partials", "f32", attentionPartialsShape(heads, capacity)),
+      softmax: gpu.createTensor("softmax", "f32", [nTokens, nHeads, 2]),
       out: gpu.createTensor("out", "f32", [nTokens, nHeads, headDim]),
     };
   }
@@ -93,7 +94,7 @@ export class Layer {
 
   /** A recording of attention `times` times, with the rotation for one token, added to another where there is one. */
   attention(times: number = 1, recorder: Recorder = this.#gpu.record()): Recorder {
-    const { q, k, v, qkv, table, state, partials, out } = this.#tensors;
+    const { q, k, v, qkv, table, state, partials, softmax, out } = this.#tensors;
     const capacity = this.#position + this.#nTokens;
     const seen = {
       ...{ k, v, state, out, ...this.#heads, capacity, maxKvLength: capacity },
@@ -101,7 +102,7 @@ export class Layer {
     };
     for (let i = 0; i < times; i++) {
       if (this.#nTokens === 1) decodeAttention(recorder, { qkv, table, partials, ...seen });
-      else attention(recorder, { q, nTokens: this.#nTokens, ...seen });
+      else attention(recorder, { q, softmax, nTokens: this.#nTokens, ...seen });
     }
     return recorder;
   }

@@ -13,7 +13,11 @@
 // leaves it unchanged to the bit. Where keys of the window may lie past the ring's end, capacity is a multiple of 8, so
 // that a tile is one run of rows.
 //
-// Grid: x = blocks of 8 * ROWS rows, y = KV heads. Long chunks take several dispatches, each of some blocks.
+// A dispatch takes its blocks through one slab of keys, which so comes from memory once and from the processor's cache
+// for every block but the first: each block through all of 65,536 keys in turn waited for memory a third of its time.
+// Between slabs a row's sum of values is in out, not yet divided.
+//
+// Grid: x = blocks of 8 * ROWS rows, y = KV heads. Long chunks take several dispatches a slab, each of some blocks.
 // Prelude: ROWS, GROUP_SIZE (n_heads / n_kv_heads), N_HEADS, HEAD_DIM4 (head_dim / 4), SCALE_PAIRS
 // (ceil(head_dim / 64)).
 // Joined after a kv_read_* file of formats/ and shared/online_softmax.wgsl.
@@ -27,6 +31,9 @@ struct Params {
   kv_len: u32,  // for the host: a bound of the keys that the last row sees
   window: u32,  // keys that a token sees, its own included
   token_begin: u32,  // row of token 0 in q and out
+  slab_begin: u32,  // key, counted from the tile of the oldest one that token 0 sees
+  slab: u32,  // keys of the slab, a multiple of 8
+  is_last: u32,  // 1 where no later slab has keys for these blocks
 }
 
 @group(0) @binding(0) var<storage, read> q: array<vec4f>;  // (token_begin + n_tokens, N_HEADS, head_dim)
@@ -34,7 +41,13 @@ struct Params {
 @group(0) @binding(2) var<storage, read> v: array<KvWord>;  // (n_kv_heads, capacity, head_dim)
 @group(0) @binding(3) var<storage, read> state: array<u32>;  // (8): [0] position of token 0
 @group(0) @binding(4) var<storage, read_write> out: array<vec4f>;  // (token_begin + n_tokens, N_HEADS, head_dim)
-@group(0) @binding(5) var<uniform> params: Params;
+@group(0) @binding(5) var<storage, read_write> softmax: array<vec2f>;  // (token_begin + n_tokens, N_HEADS): maximum, sum
+@group(0) @binding(6) var<uniform> params: Params;
+
+// The oldest key that a row's window has. What the first row's has left behind is behind the others' too.
+fn oldest_of(row: u32) -> u32 {
+  return max(state[0] + row / GROUP_SIZE + 1u, params.window) - params.window;
+}
 
 @compute @workgroup_size(8)
 fn main(
@@ -63,17 +76,25 @@ fn main(
     let token = row / GROUP_SIZE;
     start[r] = ((params.token_begin + token) * N_HEADS + group.y * GROUP_SIZE + row % GROUP_SIZE) * HEAD_DIM4;
     last_key[r] = position + token;
-    row_max[r] = LOWEST;
     for (var d = 0; d < HEAD_DIM4; d++) { // @unroll
       query[r][d] = q[start[r] + d] * params.scale;
     }
+    row_max[r] = LOWEST;
+    if (params.slab_begin > 0u) {
+      let known = softmax[start[r] / HEAD_DIM4];
+      row_max[r] = known.x;
+      row_sum[r] = known.y;
+      for (var d = 0; d < HEAD_DIM4; d++) { // @unroll
+        acc[r][d] = out[start[r] + d];
+      }
+    }
   }
 
-  // Keys that the first row's window has left behind are behind the others' too.
-  let oldest = max(position + block * 8u * ROWS / GROUP_SIZE + 1u, params.window) - params.window;
-  let first_tile = oldest / 8u * 8u;
+  let slab = oldest_of(0u) / 8u * 8u + params.slab_begin;
+  let first_tile = max(slab, oldest_of(block * 8u * ROWS) / 8u * 8u);
+  let end = min(slab + params.slab, kv_len);
   var lap = first_tile / params.capacity * params.capacity;  // position in row 0
-  for (var tile = first_tile; tile < kv_len; tile += 8u) {
+  for (var tile = first_tile; tile < end; tile += 8u) {
     lap += select(0u, params.capacity, tile - lap >= params.capacity);
     // Keys past the last visible one may never have been written: the last one stands in, and the mask drops it.
     let key = kv_row + min(tile + lane, kv_len - 1u) - lap;
@@ -132,9 +153,11 @@ fn main(
 
   for (var r = 0; r < ROWS; r++) { // @unroll
     if (first_row + r < n_rows) {
+      let divisor = select(1.0, row_sum[r], params.is_last == 1u);
       for (var d = 0; d < HEAD_DIM4; d++) { // @unroll
-        out[start[r] + d] = acc[r][d] / row_sum[r];
+        out[start[r] + d] = acc[r][d] / divisor;
       }
+      softmax[start[r] / HEAD_DIM4] = vec2f(row_max[r], row_sum[r]);
     }
   }
 }

@@ -3,24 +3,26 @@
  *
  * @module
  */
-import { defineKernel, type Kernel } from "../gpu/kernel.ts";
+import { defineKernel } from "../gpu/kernel.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import * as wgsl from "../../wgsl/mod.ts";
 import { hadamard } from "./hadamard.ts";
-import { kvFamily, type KvFormat, scalePairs } from "./kv_formats.ts";
+import { kvFamily, type KvFormat, kvRowBytes, scalePairs } from "./kv_formats.ts";
 import { hasSubgroups } from "./matvec.ts";
 
 type Inputs = "q" | "k" | "v" | "state";
-type PrefillParams =
-  | "n_tokens"
-  | "capacity"
-  | "scale"
-  | "first_block"
-  | "n_blocks"
-  | "kv_len"
-  | "window"
-  | "token_begin";
+const PARAMS = {
+  n_tokens: "u32",
+  capacity: "u32",
+  scale: "f32",
+  first_block: "u32",
+  n_blocks: "u32",
+  kv_len: "u32",
+  window: "u32",
+  token_begin: "u32",
+} as const;
+type Param = keyof typeof PARAMS;
 /** Constants of an attention's heads. */
 export type ShapeNames = "GROUP_SIZE" | "N_HEADS" | "HEAD_DIM4";
 
@@ -43,43 +45,47 @@ const SIDES = { gpu: 16, software: 8 } as const;
  */
 const DISPATCH_COST = { software: 5e8, gpu: 2e11 } as const;
 
+/** Bytes of keys and values that prefill takes its blocks through at a time: half of a small processor cache. */
+const SLAB_BYTES = 2 ** 19;
+
+/** Keys of a tile of the direct variant. */
+const TILE = 8;
+
 /** For software adapters with subgroups, or for GPUs. */
 export type Variant = "direct" | "shared";
-type PrefillKernel = Kernel<
-  Inputs | "out",
-  PrefillParams,
-  ShapeNames | "ROWS" | "SIDE" | "SLICE" | "PARTS" | "SCALE_PAIRS"
->;
 
-function prefillFamily(variant: Variant, text: string): Readonly<Record<KvFormat, PrefillKernel>> {
-  const direct = variant === "direct";
-  return kvFamily((format, source) =>
-    defineKernel({
-      name: `attention_prefill_${variant}.${format}`,
-      source: [source, wgsl.shared_online_softmax, text],
-      constants: [...SHAPE_NAMES, ...(direct ? ["ROWS", "SCALE_PAIRS"] as const : ["SIDE", "SLICE", "PARTS"] as const)],
-      bindings: { ...INPUTS, out: "read_write" },
-      params: {
-        ...{ n_tokens: "u32", capacity: "u32", scale: "f32", first_block: "u32", n_blocks: "u32" },
-        ...{ kv_len: "u32", window: "u32", token_begin: "u32" },
-      },
-      subgroups: direct,
-      workgroups: ({ n_blocks }, { GROUP_SIZE, N_HEADS }) => [n_blocks, N_HEADS / GROUP_SIZE],
-      cost: ({ n_blocks, kv_len }, { ROWS, SIDE, GROUP_SIZE, N_HEADS, HEAD_DIM4 }) =>
-        n_blocks * (direct ? 8 * ROWS : 4 * SIDE) * (N_HEADS / GROUP_SIZE) * pairCost(HEAD_DIM4) * kv_len,
-    })
-  );
-}
+const direct = kvFamily((format, source) =>
+  defineKernel({
+    name: `attention_prefill_direct.${format}`,
+    source: [source, wgsl.shared_online_softmax, wgsl.attention_prefill_direct],
+    constants: [...SHAPE_NAMES, "ROWS", "SCALE_PAIRS"],
+    bindings: { ...INPUTS, out: "read_write", softmax: "read_write" },
+    params: { ...PARAMS, slab_begin: "u32", slab: "u32", is_last: "u32" },
+    subgroups: true,
+    workgroups: ({ n_blocks }, { GROUP_SIZE, N_HEADS }) => [n_blocks, N_HEADS / GROUP_SIZE],
+    cost: ({ n_blocks, kv_len }, { ROWS, GROUP_SIZE, N_HEADS, HEAD_DIM4 }) =>
+      n_blocks * 8 * ROWS * (N_HEADS / GROUP_SIZE) * pairCost(HEAD_DIM4) * kv_len,
+  })
+);
+
+const shared = kvFamily((format, source) =>
+  defineKernel({
+    name: `attention_prefill_shared.${format}`,
+    source: [source, wgsl.shared_online_softmax, wgsl.attention_prefill_shared],
+    constants: [...SHAPE_NAMES, "SIDE", "SLICE", "PARTS"],
+    bindings: { ...INPUTS, out: "read_write" },
+    params: PARAMS,
+    workgroups: ({ n_blocks }, { GROUP_SIZE, N_HEADS }) => [n_blocks, N_HEADS / GROUP_SIZE],
+    cost: ({ n_blocks, kv_len }, { SIDE, GROUP_SIZE, N_HEADS, HEAD_DIM4 }) =>
+      n_blocks * 4 * SIDE * (N_HEADS / GROUP_SIZE) * pairCost(HEAD_DIM4) * kv_len,
+  })
+);
 
 /** Multiply-adds for one query and one key: a product of headDim for the score and another for the output. */
 export function pairCost(headDim4: number): number {
   return 8 * headDim4;
 }
 
-const prefill = {
-  direct: prefillFamily("direct", wgsl.attention_prefill_direct),
-  shared: prefillFamily("shared", wgsl.attention_prefill_shared),
-};
 /** The heads of a model's attention. */
 export interface AttentionHeads {
   /** Query heads, a multiple of `nKvHeads`. */
@@ -102,6 +108,8 @@ export interface Attention extends AttentionHeads {
   readonly state: Tensor;
   /** Output: (at least firstRow + nTokens, nHeads, headDim) f32. */
   readonly out: Tensor;
+  /** Scratch: (at least firstRow + nTokens, nHeads, 2) f32, a row's highest score and sum so far. */
+  readonly softmax: Tensor;
   /** Number of tokens in the chunk. */
   readonly nTokens: number;
   /** Row of the first token in `q` and `out`. Default 0. */
@@ -133,32 +141,53 @@ export function shapeConstants({ nHeads, nKvHeads, headDim }: AttentionHeads): R
 
 /** Records attention of a chunk: row t sees keys up to state[0] + t, the last `window` of them. */
 export function attention(recorder: Recorder, operands: Attention): void {
-  const { q, k, v, state, out, nTokens, maxKvLength, capacity, cacheFormat, nHeads, nKvHeads, headDim } = operands;
-  const { firstRow = 0 } = operands;
-  const variant = variantOf(recorder);
-  const adapter = recorder.traits.isSoftware ? "software" : "gpu";
-  const SIDE = SIDES[adapter];
-  const groupSize = nHeads / nKvHeads;
+  if (variantOf(recorder) === "direct") attendBySlabs(recorder, operands);
+  else attendAtOnce(recorder, operands);
+  if (operands.cacheFormat === "q4") hadamard(recorder, { ...operands, x: operands.out });
+}
+
+function attendBySlabs(recorder: Recorder, operands: Attention): void {
+  const { q, k, v, state, out, softmax, cacheFormat, headDim } = operands;
+  const buffers = { q, k, v, state, out, softmax };
   // A second row halves the loads, and trebles the time that a software adapter takes to compile the kernel.
   const ROWS = headDim <= 128 ? 2 : 1;
-  const blockRows = variant === "direct" ? 8 * ROWS : 4 * SIDE;
-  const nBlocks = Math.ceil(nTokens * groupSize / blockRows);
-  const window = operands.window ?? NO_WINDOW;
-  const blockCost = blockRows * nKvHeads * pairCost(headDim / 4) * Math.min(maxKvLength, window + nTokens);
-  const most = Math.max(1, Math.floor(DISPATCH_COST[adapter] / blockCost));
-  for (let first_block = 0; first_block < nBlocks; first_block += most) {
-    const n_blocks = Math.min(most, nBlocks - first_block);
-    const nSeen = Math.min(nTokens, Math.ceil((first_block + n_blocks) * blockRows / groupSize));
-    const params = { n_tokens: nTokens, capacity, scale: operands.scale * Math.LOG2E, first_block, n_blocks };
-    recorder.dispatch(
-      prefill[variant][cacheFormat],
-      { q, k, v, state, out },
-      { ...params, kv_len: Math.min(maxKvLength - nTokens, window) + nSeen, window, token_begin: firstRow },
-      {
-        ...{ ...shapeConstants(operands), ROWS, SCALE_PAIRS: scalePairs(headDim) },
-        ...{ SIDE, SLICE: SIDE / 2, PARTS: Math.ceil(headDim / 4 / SIDE) },
-      },
-    );
+  const constants = { ...shapeConstants(operands), ROWS, SCALE_PAIRS: scalePairs(headDim) };
+  const slab = 8 * Math.floor(SLAB_BYTES / (16 * kvRowBytes(cacheFormat, headDim)[0]!));
+  const blocks = blocksOf(operands, 8 * ROWS, slab, DISPATCH_COST.software);
+  const most = Math.max(...blocks.map(({ kv_len }) => kv_len));
+  for (let slab_begin = 0; slab_begin < most; slab_begin += slab) {
+    for (const params of blocks.filter(({ kv_len }) => slab_begin < kv_len)) {
+      const left = params.kv_len - slab_begin;
+      const ofSlab = { slab_begin, slab, is_last: left <= slab ? 1 : 0, kv_len: Math.min(slab, left) };
+      recorder.dispatch(direct[cacheFormat], buffers, { ...params, ...ofSlab }, constants);
+    }
   }
-  if (cacheFormat === "q4") hadamard(recorder, { ...operands, x: out });
+}
+
+function attendAtOnce(recorder: Recorder, operands: Attention): void {
+  const { q, k, v, state, out, cacheFormat, headDim } = operands;
+  const adapter = recorder.traits.isSoftware ? "software" : "gpu";
+  const SIDE = SIDES[adapter];
+  const constants = { ...shapeConstants(operands), SIDE, SLICE: SIDE / 2, PARTS: Math.ceil(headDim / 4 / SIDE) };
+  for (const params of blocksOf(operands, 4 * SIDE, Infinity, DISPATCH_COST[adapter])) {
+    recorder.dispatch(shared[cacheFormat], { q, k, v, state, out }, params, constants);
+  }
+}
+
+/** Params of the dispatches that a chunk takes, each of as many blocks of rows as cost no more with `slab` keys. */
+function blocksOf(operands: Attention, blockRows: number, slab: number, cost: number): Record<Param, number>[] {
+  const { nHeads, nKvHeads, headDim, nTokens, maxKvLength, capacity, firstRow: token_begin = 0 } = operands;
+  const { scale, window = NO_WINDOW } = operands;
+  const groupSize = nHeads / nKvHeads;
+  const nBlocks = Math.ceil(nTokens * groupSize / blockRows);
+  // What the first token sees, from the begin of a tile on.
+  const seenBefore = Math.min(maxKvLength - nTokens, window + TILE);
+  const keys = Math.min(seenBefore + nTokens, slab);
+  const most = Math.max(1, Math.floor(cost / (blockRows * nKvHeads * pairCost(headDim / 4) * keys)));
+  const chunk = { n_tokens: nTokens, capacity, scale: scale * Math.LOG2E, window, token_begin };
+  return Array.from({ length: Math.ceil(nBlocks / most) }, (_, i) => {
+    const n_blocks = Math.min(most, nBlocks - i * most);
+    const nTokensSeen = Math.min(nTokens, Math.ceil((i * most + n_blocks) * blockRows / groupSize));
+    return { ...chunk, first_block: i * most, n_blocks, kv_len: seenBefore + nTokensSeen };
+  });
 }

@@ -100,7 +100,7 @@ function recordAttention(
   recorder: Recorder,
   snapshots: Snapshots,
   { nHeads, nKvHeads, headDim, headNormEps }: ModelConfig,
-  { qkv, q, attended: out, partials }: Scratch,
+  { qkv, q, attended: out, partials, softmax }: Scratch,
   { headNorm: weight, isRotated, window }: AttentionLayer,
   { k, v, capacity }: KvLayer,
   { table, states, limit, format: cacheFormat }: {
@@ -134,7 +134,7 @@ function recordAttention(
   });
   const rotated = snapshots.keep(recorder, q, nChunk * rowWidth);
   const prefilling = kernelsOf(recorder, () => {
-    attention(recorder, { q, state: states.begin, nTokens: nChunk, maxKvLength: nChunk, ...seen, ...cached });
+    attention(recorder, { q, softmax, state: states.begin, nTokens: nChunk, maxKvLength: nChunk, ...seen, ...cached });
   });
   const prefilled = snapshots.keep(recorder, out, nChunk * rowWidth);
   const attended: Attended[] = [

@@ -54,7 +54,7 @@ export class Llama {
    */
   forward(recorder: Recorder, segments: readonly Segment[]): void {
     const { nHeads, nKvHeads, headDim, rmsNormEps: eps } = this.config;
-    const { hidden, normed, qkv, q, attended, partials, gateUp, activated } = this.scratch;
+    const { hidden, normed, qkv, q, attended, softmax, partials, gateUp, activated } = this.scratch;
     const { headNormEps, slidingWindow, slidingLayers, noRopeLayers } = this.config;
     const heads = { nHeads, nKvHeads, headDim };
     let nRows = 0;
@@ -85,7 +85,7 @@ export class Llama {
           continue;
         }
         ropeKv(recorder, { nTokens, firstRow, q, ...rotated });
-        attention(recorder, { nTokens, firstRow, q, ...seen });
+        attention(recorder, { nTokens, firstRow, q, softmax, ...seen });
       }
       matmul(recorder, { x: attended, matrix: layer.oProj, bias: layer.oBias, out: hidden, nRows, add: true });
       const mlpInput = { x: hidden, gain: layer.postAttentionNorm, eps, normed, gateUp, nRows };

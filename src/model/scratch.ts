@@ -26,6 +26,8 @@ export interface Scratch {
   readonly q: Tensor;
   /** Attention's output: (rows, nHeads, headDim). */
   readonly attended: Tensor;
+  /** Highest scores and sums of prefill's rows: (rows, nHeads, 2). */
+  readonly softmax: Tensor;
   /** Unmerged outputs, maxima and sums of a split attention. */
   readonly partials: Tensor;
   /** Gate then up projection: (rows, 2 * intermediateSize). */
@@ -70,6 +72,7 @@ function shapes(c: ModelConfig, { rows, logitRows, contextLength }: ScratchSize)
     qkv: ["f32", [rows, c.nHeads + 2 * c.nKvHeads, c.headDim]],
     q: ["f32", [rows, c.nHeads, c.headDim]],
     attended: ["f32", [rows, c.nHeads, c.headDim]],
+    softmax: ["f32", [rows, c.nHeads, 2]],
     partials: ["f32", attentionPartialsShape(c, contextLength)],
     gateUp: ["f32", [rows, 2, c.intermediateSize]],
     activated: ["f32", [rows, c.intermediateSize]],
