@@ -93,23 +93,49 @@ export function prefillChunkOf(options: LoadOptions, gpu: Gpu | undefined, conte
   return Math.min(contextLength, options.prefillChunk ?? defaultPrefillChunk(gpu?.isSoftware ?? false, contextLength));
 }
 
-/** What would fit: for the weights asked for and each smaller storage of them, the most precise cache that does. */
+/**
+ * What would fit: for the weights asked for and each smaller storage of them, the most precise cache that does, and the
+ * longest context; where no storage is small enough, the longest context of the smallest.
+ */
 export function adviceFor(opened: Opened, options: LoadOptions, gpu: Gpu): string {
   const { weights = "auto", kvCache = "auto" } = options;
-  const planOf = (each: WeightChoice, cache: KvFormat | "auto") =>
-    planFor(opened, { ...options, weights: each, kvCache: cache }, gpu);
+  const planOf = (each: WeightChoice, cache: KvFormat | "auto", contextLength = opened.contextLength) =>
+    planFor({ ...opened, contextLength }, { ...options, weights: each, kvCache: cache }, gpu);
   const asked = planOf(weights, kvCache);
   const caches = KV_FORMATS.slice(KV_FORMATS.indexOf(asked.kvCache))
     .filter((each) => canStore(each, opened.config.headDim));
-  const smaller = (["q8", "q4"] as const)
+  const smaller = (["f16", "q8", "q4"] as const)
     .filter((each) => !wasConverted(opened.checkpoint) && planOf(each, "f16").weightsBytes < asked.weightsBytes);
+  const named = (each: WeightChoice, cache: KvFormat) => [
+    ...each === weights ? [] : [`weights ${each}`],
+    ...cache === asked.kvCache ? [] : [`KV cache ${cache}`],
+  ];
   const choices = [weights, ...smaller].flatMap((each) => {
     const cache = caches.find((cache) => planOf(each, cache).fits !== false);
-    if (cache === undefined) return [];
-    const named = [each === weights ? "" : `weights ${each}`, cache === asked.kvCache ? "" : `KV cache ${cache}`];
-    return [named.filter((choice) => choice !== "").join(" and ")];
+    return cache === undefined ? [] : [named(each, cache)];
   });
-  return `try ${[...choices, "a smaller context length"].join(", or ")}`;
+  const least = [smaller.at(-1) ?? weights, caches.at(-1)!] as const;
+  const shorter = choices.length > 0 ? [[weights, asked.kvCache] as const] : [[weights, asked.kvCache] as const, least];
+  for (const [each, cache] of shorter) {
+    const longest = longestThat((length) => planOf(each, cache, length).fits !== false, opened.contextLength);
+    if (longest > 0) choices.push([...named(each, cache), `context length ${longest}`]);
+  }
+  if (choices.length > 0) return `try ${[...new Set(choices.map((choice) => choice.join(" and ")))].join(", or ")}`;
+  const { totalBytes } = planOf(...least, 1);
+  return `nothing smaller fits: ${
+    [...named(...least), "context length 1"].join(" and ")
+  } would need ${totalBytes} bytes`;
+}
+
+/** The greatest length under a bound that fits, where whatever is shorter than one that fits does too; 0 for none. */
+function longestThat(fits: (length: number) => boolean, bound: number): number {
+  let [longest, tooLong] = [0, bound];
+  while (tooLong - longest > 1) {
+    const length = (longest + tooLong) >> 1;
+    if (fits(length)) longest = length;
+    else tooLong = length;
+  }
+  return longest;
 }
 
 /** Whether weights are stored as they lie on the GPU, and can be loaded in no other way. */

@@ -63,7 +63,7 @@ Deno.test("a head_dim that has no whole groups is refused by name for q8 and q4,
   assertEquals(await caches(CONFIG), ["f16", "q8", "q4"]);
 });
 
-Deno.test("an error about memory names the caches that would fit", async () => {
+Deno.test("an error about memory names the storage and the context lengths that would fit", async () => {
   const { plan } = await inspectModel(folder, { weights: "f16", contextLength: 2048 });
   const [f16, q8, q4] = plan.map(({ totalBytes }) => totalBytes) as [number, number, number];
   assert(f16 > q8 && q8 > q4);
@@ -71,10 +71,21 @@ Deno.test("an error about memory names the caches that would fit", async () => {
     const loading = loadModel(folder, { weights: "f16", contextLength: 2048, memoryLimit });
     return (await assertRejects(() => loading, RangeError)).message.replace(/.*; /, "");
   };
-  assertEquals(
-    await advice(q8),
-    "try KV cache q8, or weights q8, or weights q4, or a smaller context length",
+  const assertAdvice = async (limit: number, expected: RegExp) => {
+    const said = await advice(limit);
+    assert(expected.test(said), said);
+  };
+  await assertAdvice(q8, /^try KV cache q8, or weights q8, or weights q4, or context length 1?\d{3}$/);
+  await assertAdvice(q4, /^try KV cache q4, or weights q8/);
+  const limit = 6_000_000;
+  const [, most] = /^try weights q4 and KV cache q4 and context length (\d+)$/.exec(await advice(limit)) ?? [];
+  const fits = async (contextLength: number) => {
+    const options = { weights: "q4", kvCache: "q4", contextLength, memoryLimit: limit } as const;
+    return (await inspectModel(folder, options)).plan.map(({ fits }) => fits);
+  };
+  assertEquals([await fits(Number(most)), await fits(Number(most) + 1)], [[true], [false]]);
+  await assertAdvice(
+    1e6,
+    /^nothing smaller fits: weights q4 and KV cache q4 and context length 1 would need \d+ bytes$/,
   );
-  assert((await advice(q4)).startsWith("try KV cache q4, or weights q8"));
-  assertEquals(await advice(1e6), "try a smaller context length");
 });
