@@ -15,8 +15,8 @@ const kernel: Kernel<
   "first_position" | "first_row" | "n_positions" | "attention_factor" | "zero",
   "N_PAIRS"
 > = defineKernel({
-  name: "yarn_table",
-  source: [wgsl.yarn_table],
+  name: "rope_table",
+  source: [wgsl.rope_table],
   constants: ["N_PAIRS"],
   bindings: { frequencies: "read", table: "read_write" },
   params: { first_position: "u32", first_row: "u32", n_positions: "u32", attention_factor: "f32", zero: "u32" },
@@ -110,7 +110,7 @@ export function hostRopeTable(
 }
 
 /** Who computes tables on a device. */
-export type RopeTableSource = "yarn_table" | "host";
+export type RopeTableSource = "rope_table" | "host";
 
 const verdicts = new WeakMap<Gpu, Promise<RopeTableSource>>();
 
@@ -178,7 +178,7 @@ async function judgeKernel(gpu: Gpu, frequencies: TableFrequencies): Promise<Rop
     const exact = hostRopeTable(frequencies, { firstPosition, nPositions: 64 });
     return exact.every((value, i) => Math.abs(value - actual[block * exact.length + i]!) <= allowed);
   });
-  return good ? "yarn_table" : "host";
+  return good ? "rope_table" : "host";
 }
 
 async function runKernel(

@@ -206,7 +206,7 @@ function steadyLengthOf(scaling: RopeScaling): number {
  * @param scaling The model's scaling.
  * @param shape Rotary dimension and base.
  * @param length Tokens of the whole input, for the scalings that depend on it. Default: a short one.
- * @returns Frequencies, the factor on cos and sin, and the parts that the `yarn_table` kernel blends.
+ * @returns Frequencies, the factor on cos and sin, and the parts that the `rope_table` kernel blends.
  */
 export function ropeFrequencies(scaling: RopeScaling, shape: RopeShape, length: number = 0): RopeFrequencies {
   const { blend, attentionFactor = 1 } = blendOf(scaling, shape, length);

@@ -25,7 +25,7 @@ export class RopeTable {
   #table: Tensor | undefined;
   #length = 0;
   #filled: RopeFrequencies | undefined;
-  #source: RopeTableSource = "yarn_table";
+  #source: RopeTableSource = "rope_table";
   /** Tables that a longer one has replaced while recordings may still name them. */
   #replaced: Tensor[] = [];
   #latest: Promise<unknown> = Promise.resolve();

@@ -52,7 +52,7 @@ export interface DynamicYarnScaling extends Omit<YarnScaling, "type" | "attentio
   readonly rule: DynamicYarnRule;
 }
 
-/** The two sets of frequencies and the share of the second, for the `yarn_table` kernel. Each is (rotaryDim / 2) f32. */
+/** The two sets of frequencies and the share of the second, for the `rope_table` kernel. Each is (rotaryDim / 2) f32. */
 export interface FrequencyBlend {
   /** Frequencies of a model without scaling. */
   readonly extrapolated: Float32Array<ArrayBuffer>;

@@ -1,5 +1,5 @@
 /** Cosine and sine of every position and pair in f64, (nPositions, nPairs, 2), from angles rounded to f32. */
-export function yarnTable(
+export function ropeTable(
   invFreq: Float32Array,
   attentionFactor: number,
   firstPosition: number,

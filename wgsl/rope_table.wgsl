@@ -1,4 +1,5 @@
-// Cosines and sines for rotary position embedding, with YaRN's blend of frequencies (Peng et al., 2023).
+// Cosines and sines for rotary position embedding, with YaRN's blend of frequencies (Peng et al., 2023), of which the
+// other scalings are cases.
 //
 //   inv_freq_j = interpolated_j * (1 - mask_j) + extrapolated_j * mask_j
 //   table[p][j] = (cos(p * inv_freq_j), sin(p * inv_freq_j)) * attention_factor

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Gpu } from "../../src/gpu/device.ts";
 import { checkedRopeTable, packFrequencies, ropeTable, uploadRopeTable } from "../../src/kernels/rope_table.ts";
 import { ropeFrequencies, type RopeScaling } from "../../src/model/rope.ts";
-import { yarnTable as twin } from "../reference/yarn_table.ts";
+import { ropeTable as twin } from "../reference/rope_table.ts";
 import { download, gpu, maxError } from "./fixture.ts";
 
 const yarn: RopeScaling = {
@@ -63,7 +63,7 @@ for (const rotaryDim of [64, 80, 96, 128]) {
 Deno.test("checkedRopeTable() trusts the kernel here, extends a table, and refuses one that is too short", async () => {
   const frequencies = ropeFrequencies(yarn, { rotaryDim: 96, ropeTheta: 1e4 });
   using table = gpu.createTensor("table", "f32", [300, 48, 2]);
-  assertEquals(await checkedRopeTable(gpu, { frequencies, table, firstPosition: 0, nPositions: 200 }), "yarn_table");
+  assertEquals(await checkedRopeTable(gpu, { frequencies, table, firstPosition: 0, nPositions: 200 }), "rope_table");
   await checkedRopeTable(gpu, { frequencies, table, firstPosition: 200, nPositions: 100 });
   const exact = twin(frequencies.invFreq, frequencies.attentionFactor, 0, 300);
   assert(maxError(await download(table), exact) <= 1e-6);
