@@ -15,7 +15,7 @@ import type { ModelConfig } from "./config.ts";
 import { KvCache, type KvLayer } from "./kv_cache.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Scratch } from "./scratch.ts";
-import { kernelsOf, Snapshots, wrongKernel } from "./snapshots.ts";
+import { type Check, kernelsOf, type Read, type Snapshots, wrongKernel } from "./snapshots.ts";
 import { MANY_KEYS } from "./warm_up.ts";
 
 /** Tokens: a chunk of all but one, and one that sees them. */
@@ -61,39 +61,68 @@ interface Recording {
   readonly attended: readonly Attended[];
 }
 
-type Read = (begin: number, length: number) => Float32Array;
+/** What attention of a few tokens needs besides activations. */
+export class AttentionRoom {
+  /** Keys and values of one layer. */
+  readonly cache: KvCache;
+  /** Cosines and sines. */
+  readonly table: Tensor;
+  /** State of the first token, and of the last. */
+  readonly states: { readonly begin: Tensor; readonly last: Tensor };
 
-/**
- * Checks the kernels between the projection and attention's output.
- *
- * @throws {ShaderError} With the name of the first that computes wrongly, or of two of which one does.
- */
-export async function checkAttention(runtime: Runtime, scratch: Scratch, layer: AttentionLayer): Promise<void> {
-  const { gpu, config, contextLength, kvFormat } = runtime;
+  private constructor(cache: KvCache, table: Tensor, states: AttentionRoom["states"]) {
+    this.cache = cache;
+    this.table = table;
+    this.states = states;
+  }
+
+  /** Makes room; none where the context has none. */
+  static async of(runtime: Runtime, scratch: Scratch): Promise<AttentionRoom | undefined> {
+    const { gpu, config, contextLength, kvFormat } = runtime;
+    if (Math.min(contextLength, scratch.q.shape[0]!) < TOKENS) return undefined;
+    const cache = new KvCache(gpu, { ...config, nLayers: 1, slidingLayers: [] }, kvFormat, contextLength, TOKENS);
+    try {
+      await cache.reserve(TOKENS);
+      const table = await runtime.ropeTable(cache.capacity, TOKENS);
+      const states = await gpu.allocate(() => ({
+        begin: gpu.createTensor("state of the check", "u32", [8]),
+        last: gpu.tensorOf("last state of the check", "u32", [8], Uint32Array.of(TOKENS - 1, 0, 0, 0, 0, 0, 0, 0)),
+      }));
+      return new AttentionRoom(cache, table, states);
+    } catch (error) {
+      cache.dispose();
+      throw error;
+    }
+  }
+
+  /** Frees the memory. */
+  [Symbol.dispose](): void {
+    this.cache.dispose();
+    this.states.begin.dispose();
+    this.states.last.dispose();
+  }
+}
+
+/** A check of the kernels between the projection and attention's output; it names two of which one may be wrong. */
+export function attentionCheck(runtime: Runtime, scratch: Scratch, layer: AttentionLayer, room: AttentionRoom): Check {
+  const { gpu, config, contextLength, kvFormat: format } = runtime;
   const { nHeads, nKvHeads, headDim } = config;
-  if (Math.min(contextLength, scratch.q.shape[0]!) < TOKENS) return;
   const width = (nHeads + 2 * nKvHeads) * headDim;
   const limit = Math.min(contextLength, MANY_KEYS);
-  const cache = new KvCache(gpu, { ...config, nLayers: 1, slidingLayers: [] }, kvFormat, contextLength, TOKENS);
-  using snapshots = await Snapshots.of(gpu, TOKENS * width, (2 * TOKENS + 2) * width + (TOKENS + 2) * headDim);
-  try {
-    await cache.reserve(TOKENS);
-    const table = await runtime.ropeTable(cache.capacity, TOKENS);
-    using begin = await gpu.allocate(() => gpu.createTensor("state of the check", "u32", [8]));
-    using last = await gpu.allocate(() =>
-      gpu.tensorOf("last state of the check", "u32", [8], Uint32Array.of(TOKENS - 1, 0, 0, 0, 0, 0, 0, 0))
-    );
-    const recorder = gpu.record();
-    const states = { begin, last };
-    const recording = recordAttention(recorder, snapshots, config, scratch, layer, cache.layers[0]!, {
-      ...{ table, states, limit, format: kvFormat },
-    });
-    const read = await snapshots.run(recorder);
-    if (layer.headNorm !== undefined) compareNorm(gpu, config, recording, snapshots, read);
-    compareAttention(gpu, config, recording, layer, snapshots, read, kvFormat);
-  } finally {
-    cache.dispose();
-  }
+  return {
+    nRandom: TOKENS * width,
+    nKept: (2 * TOKENS + 2) * width + (TOKENS + 2) * headDim,
+    record: (recorder, snapshots) => {
+      const { cache, table, states } = room;
+      const recording = recordAttention(recorder, snapshots, config, scratch, layer, cache.layers[0]!, {
+        ...{ table, states, limit, format },
+      });
+      return (read) => {
+        if (layer.headNorm !== undefined) compareNorm(gpu, config, recording, snapshots, read);
+        compareAttention(gpu, config, recording, layer, snapshots, read, format);
+      };
+    },
+  };
 }
 
 function recordAttention(
@@ -105,8 +134,7 @@ function recordAttention(
   { k, v, capacity }: KvLayer,
   { table, states, limit, format: cacheFormat }: {
     readonly table: Tensor;
-    /** Of the first token, and of the last. */
-    readonly states: { readonly begin: Tensor; readonly last: Tensor };
+    readonly states: AttentionRoom["states"];
     /** Most keys that the last token is told of. */
     readonly limit: number;
     readonly format: KvFormat;

@@ -6,22 +6,23 @@
  * @module
  */
 import { type Matrix, stackMatrices } from "../gpu/matrix.ts";
-import { checkAttention } from "./attention_check.ts";
+import { attentionCheck, AttentionRoom } from "./attention_check.ts";
 import { oneLayerOfEachKind } from "./layer_kinds.ts";
-import { checkProduct, type Product } from "./product_check.ts";
+import { type Product, productCheck, sampledRows } from "./product_check.ts";
 import type { Runtime } from "./runtime.ts";
+import { runChecks } from "./snapshots.ts";
 
 /** Rows of each part of the head that are checked: a whole vocabulary takes as long as many layers. */
 const HEAD_ROWS = 4096;
 
 /**
- * Checks the kernels that every token takes. One operation after the other: what they need besides the model's own
- * activations is freed each time, and a few vectors long.
+ * Checks the kernels that every token takes, all in one submit. What they need besides the model's own activations is a
+ * few vectors long.
  *
  * @throws {ShaderError} With the name of the first that computes wrongly.
  */
 export async function checkKernels(runtime: Runtime): Promise<void> {
-  const { llama, stepLlama, prefillChunk, maxBatch } = runtime;
+  const { gpu, llama, stepLlama, prefillChunk, maxBatch } = runtime;
   const { scratch } = prefillChunk < maxBatch ? stepLlama : llama;
   const { hidden, attended, activated, qkv, logits } = scratch;
   const { config, weights } = oneLayerOfEachKind(runtime.config, llama.weights);
@@ -34,22 +35,39 @@ export async function checkKernels(runtime: Runtime): Promise<void> {
     },
     { matrix: layer.downProj, bias: layer.downBias, x: activated, out: hidden, adds: true },
   ]);
+  const formats = new Set(products.flatMap(({ matrix: { parts } }) => parts.map(({ format }) => format)));
   products.push({
-    matrix: firstRows(weights.lmHead, HEAD_ROWS),
-    bias: undefined,
-    x: hidden,
-    gain: weights.norm,
-    out: logits,
+    ...{ matrix: firstRows(weights.lmHead, HEAD_ROWS), bias: undefined, x: hidden, gain: weights.norm, out: logits },
+    // A prompt and a decoded token take one row of logits. Tiles of another format than the layers' are compiled for
+    // several rows alone.
+    isSingle: !weights.lmHead.parts.every(({ format }) => formats.has(format)),
   });
-  for (const product of distinct(products, dispatchesOf)) await checkProduct(runtime, scratch, product);
   const layers = weights.layers.map(({ headNorm }, i) => ({
     headNorm,
     isRotated: !config.noRopeLayers.includes(i),
     window: config.slidingLayers.includes(i) ? config.slidingWindow : undefined,
   }));
-  for (const layer of distinct(layers, ({ isRotated, window }) => `${isRotated} ${window}`)) {
-    await checkAttention(runtime, scratch, layer);
+  const checked = distinct(products, dispatchesOf);
+  const rows = checked.map(sampledRows);
+  const longest = Math.max(...checked.map(({ matrix }, i) => rows[i]!.length * matrix.columns));
+  using ids = await gpu.allocate(() => {
+    const all = Uint32Array.from(rows.flat());
+    return gpu.tensorOf("rows that are checked", "u32", [all.length], all);
+  });
+  using unpacked = await gpu.allocate(() => gpu.createTensor("checked rows", "f32", [longest]));
+  using room = await AttentionRoom.of(runtime, scratch);
+  let idsOffset = 0;
+  const checks = checked.map((product, i) => {
+    const check = productCheck(runtime, scratch, product, { ids, idsOffset, unpacked });
+    idsOffset += rows[i]!.length;
+    return check;
+  });
+  if (room !== undefined) {
+    for (const layer of distinct(layers, ({ isRotated, window }) => `${isRotated} ${window}`)) {
+      checks.push(attentionCheck(runtime, scratch, layer, room));
+    }
   }
+  await runChecks(gpu, checks);
 }
 
 /** Some rows of each part of a matrix. */

@@ -15,11 +15,11 @@ import { matmul } from "../kernels/matmul.ts";
 import { normGatedMatmul, normMatmul } from "../kernels/norm_matmul.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Scratch } from "./scratch.ts";
-import { kernelsOf, Snapshots, wrongKernel } from "./snapshots.ts";
+import { type Check, kernelsOf, type Read, type Snapshots, wrongKernel } from "./snapshots.ts";
 
 /**
  * Vectors of a product: a decoded token's, and a tile of a chunk. Tiles of 2 and 4 vectors, for few sequences on a
- * software adapter, are the same kernel; most runs never compile them, and a load would wait for that.
+ * software adapter, are the same kernel; most runs never compile them, and a load would wait 0.2 s for each.
  */
 const COUNTS = [1, 8];
 
@@ -36,6 +36,8 @@ export interface Product {
   /** Whether it adds to its output. */
   readonly adds?: boolean;
   readonly out: Tensor;
+  /** Whether only its product with a single vector is checked. */
+  readonly isSingle?: boolean;
 }
 
 /** Rows that are recomputed. */
@@ -73,33 +75,45 @@ interface Operands {
   readonly bias: number;
 }
 
-type Read = (begin: number, length: number) => Float32Array;
+/** Where the sampled rows of a product's matrix are unpacked. */
+export interface Unpacking {
+  /** Rows of all products' samples. */
+  readonly ids: Tensor;
+  /** Where this product's begin. */
+  readonly idsOffset: number;
+  /** Weights: at least (rows of the samples, columns). */
+  readonly unpacked: Tensor;
+}
 
-/**
- * Checks one product, for one vector and for several.
- *
- * @throws {ShaderError} With the name of the first kernel that computes wrongly.
- */
-export async function checkProduct(runtime: Runtime, scratch: Scratch, product: Product): Promise<void> {
-  const { gpu, config: { rmsNormEps: eps } } = runtime;
+/** Rows of a product's matrix that its check unpacks. */
+export function sampledRows(product: Product): readonly number[] {
+  return samplesOf(product).rows;
+}
+
+/** A check of one product, for one vector and for several. */
+export function productCheck(
+  { gpu, config: { rmsNormEps: eps }, prefillChunk, maxBatch }: Runtime,
+  scratch: Scratch,
+  product: Product,
+  unpacking: Unpacking,
+): Check {
   const { matrix: { columns } } = product;
   const samples = samplesOf(product);
-  const most = Math.max(runtime.prefillChunk, runtime.maxBatch);
+  const most = product.isSingle === true ? 1 : Math.max(prefillChunk, maxBatch);
   const counts = [...new Set(COUNTS.map((count) => Math.min(count, most)))];
   const nVectors = counts.reduce((sum, count) => sum + count, 0);
-  const nKept = nVectors * (columns + samples.outputs.length + samples.rows.length) +
-    (samples.rows.length + 1) * (columns + 1);
-  const longest = product.adds ? Math.max(columns, samples.width) : columns;
-  using snapshots = await Snapshots.of(gpu, counts.at(-1)! * longest, nKept);
-  using ids = await gpu.allocate(() =>
-    gpu.tensorOf("rows that are checked", "u32", [samples.rows.length], Uint32Array.from(samples.rows))
-  );
-  using unpacked = await gpu.allocate(() => gpu.createTensor("checked rows", "f32", [samples.rows.length, columns]));
-  const recorder = gpu.record();
-  const outcomes = counts.map((nRows) => recordProduct(recorder, snapshots, { product, samples, scratch, eps, nRows }));
-  const operands = recordOperands(recorder, snapshots, product, samples, ids, unpacked);
-  const read = await snapshots.run(recorder);
-  compareProduct(gpu, { product, samples, outcomes, operands, eps, snapshots, read });
+  return {
+    nRandom: counts.at(-1)! * (product.adds ? Math.max(columns, samples.width) : columns),
+    nKept: nVectors * (columns + samples.outputs.length + samples.rows.length) +
+      (samples.rows.length + 1) * (columns + 1),
+    record: (recorder, snapshots) => {
+      const outcomes = counts.map((nRows) =>
+        recordProduct(recorder, snapshots, { product, samples, scratch, eps, nRows })
+      );
+      const operands = recordOperands(recorder, snapshots, product, samples, unpacking);
+      return (read) => compareProduct(gpu, { product, samples, outcomes, operands, eps, snapshots, read });
+    },
+  };
 }
 
 /** The first row, the last one and one between of each part. */
@@ -152,14 +166,14 @@ function recordOperands(
   snapshots: Snapshots,
   { matrix, bias, gain }: Product,
   { rows }: Samples,
-  tokens: Tensor,
-  out: Tensor,
+  { ids: tokens, idsOffset: tokensOffset, unpacked: out }: Unpacking,
 ): Operands {
-  const unpacking = kernelsOf(recorder, () => embed(recorder, { tokens, table: matrix, out, nTokens: rows.length }));
+  const nTokens = rows.length;
+  const unpacking = kernelsOf(recorder, () => embed(recorder, { tokens, tokensOffset, table: matrix, out, nTokens }));
   const [firstBias = -1] = bias === undefined ? [] : rows.map((row) => snapshots.keep(recorder, bias, 1, row));
   return {
     unpacking,
-    weights: snapshots.keep(recorder, out, rows.length * matrix.columns),
+    weights: snapshots.keep(recorder, out, nTokens * matrix.columns),
     gain: gain === undefined ? -1 : snapshots.keep(recorder, gain, matrix.columns),
     bias: firstBias,
   };

@@ -1,5 +1,6 @@
 /**
- * Random inputs for operations on the GPU, and what these leave, kept from one operation to the next.
+ * Checks of operations on the GPU: random inputs for them, and what these leave, kept from one operation to the next, so
+ * that many are checked by one submit.
  *
  * @module
  */
@@ -7,6 +8,32 @@ import { ShaderError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import type { Tensor } from "../gpu/tensor.ts";
+
+/** Reads what was kept: `length` numbers from index `begin` on. */
+export type Read = (begin: number, length: number) => Float32Array;
+
+/** One check, of one operation or of several. */
+export interface Check {
+  /** Random numbers that it takes. */
+  readonly nRandom: number;
+  /** Numbers that it keeps at most. */
+  readonly nKept: number;
+  /**
+   * Records the operations.
+   *
+   * @returns Compares their results with the host's, and throws a `ShaderError` that names a wrong kernel.
+   */
+  record(recorder: Recorder, snapshots: Snapshots): (read: Read) => void;
+}
+
+/** Runs checks in one submit, and compares their results in the order in which they stand. */
+export async function runChecks(gpu: Gpu, checks: readonly Check[]): Promise<void> {
+  using snapshots = await Snapshots.of(gpu, checks);
+  const recorder = gpu.record();
+  const comparisons = checks.map((check) => check.record(recorder, snapshots));
+  const read = await snapshots.run(recorder);
+  for (const compare of comparisons) compare(read);
+}
 
 /** See the module's description. */
 export class Snapshots {
@@ -23,11 +50,10 @@ export class Snapshots {
     this.#kept = kept;
   }
 
-  /**
-   * @param length How many random numbers in [-1, 1) there are to take from: the same ones every time.
-   * @param most How many numbers can be kept.
-   */
-  static async of(gpu: Gpu, length: number, most: number): Promise<Snapshots> {
+  /** Makes room for checks. The random numbers in [-1, 1) are the same ones every time. */
+  static async of(gpu: Gpu, checks: readonly Check[]): Promise<Snapshots> {
+    const length = Math.max(...checks.map(({ nRandom }) => nRandom));
+    const most = checks.reduce((sum, { nKept }) => sum + nKept, 0);
     let state = 1;
     const values = Float32Array.from({ length }, () => {
       state = Math.imul(state, 1664525) + 1013904223 | 0;
@@ -57,7 +83,7 @@ export class Snapshots {
   }
 
   /** Runs a recording and gives a reader of what was kept, by index and length. */
-  async run(recorder: Recorder): Promise<(begin: number, length: number) => Float32Array> {
+  async run(recorder: Recorder): Promise<Read> {
     const readback = this.#gpu.submit([recorder], [{ tensor: this.#kept, byteLength: 4 * this.#length }]);
     const values = new Float32Array((await readback.fetch()).buffer);
     await this.#gpu.settle();

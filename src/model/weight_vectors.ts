@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { halfAt, uninterleaved } from "../kernels/source_rows.ts";
 import type { SourceDtype } from "../kernels/store_rows.ts";
 
 /**
@@ -16,14 +17,11 @@ export function readVector(bytes: Uint8Array, dtype: SourceDtype, halfDim: numbe
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const read = {
     F32: (i: number) => view.getFloat32(4 * i, true),
-    F16: (i: number) => halfToFloat(view.getUint16(2 * i, true)),
+    F16: (i: number) => halfAt(view, 2 * i),
     BF16: (i: number) => fromBits(view.getUint16(2 * i, true) << 16),
   }[dtype as "F32" | "F16" | "BF16"];
   const values = new Float32Array(bytes.byteLength / (dtype === "F32" ? 4 : 2));
-  for (let i = 0; i < values.length; i++) {
-    const within = halfDim === 0 ? 0 : i % (2 * halfDim);
-    values[i - within + Math.floor(within / 2) + (within % 2) * halfDim] = read(i);
-  }
+  for (let i = 0; i < values.length; i++) values[uninterleaved(i, halfDim)] = read(i);
   return values;
 }
 
@@ -32,14 +30,4 @@ const scratch = new DataView(new ArrayBuffer(4));
 function fromBits(bits: number): number {
   scratch.setInt32(0, bits);
   return scratch.getFloat32(0);
-}
-
-/** The number that an IEEE half's bits stand for. Browsers lack DataView.getFloat16 here and there. */
-function halfToFloat(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }

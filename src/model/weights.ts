@@ -13,9 +13,10 @@ import { createMatrix, disposeMatrix, formatAt, type Matrix, stackMatrices } fro
 import type { Recorder } from "../gpu/recorder.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { findNotFinite, NOT_FINITE } from "../kernels/find_not_finite.ts";
-import { isVerbatim, type SourceDtype, sourceRowBytes, storeRows, uploadRows } from "../kernels/store_rows.ts";
+import { isVerbatim, type SourceDtype, sourceRowBytes, uploadRows } from "../kernels/store_rows.ts";
 import type { ModelConfig } from "./config.ts";
 import { gainScale, padded } from "./padding.ts";
+import { StoreCheck } from "./store_check.ts";
 import { layoutOf, type LlamaParameters, mapSlots, type Slot } from "./weight_layout.ts";
 import { checkTensors, formatRuns, type WeightChoice } from "./weight_plan.ts";
 import { readVector } from "./weight_vectors.ts";
@@ -207,6 +208,7 @@ async function stream(
   const buffers = [new Uint8Array(capacity), new Uint8Array(capacity)] as const;
   using staging = await gpu.allocate(() => gpu.createTensor("file piece", "u32", [capacity / 4 + 1]));
   using faults = await gpu.allocate(() => gpu.createTensor("faults", "u32", [streams.length]));
+  using stored = new StoreCheck();
   const read = ({ file, begin, end }: Piece<Stream>, i: number) => source.read(file, begin, end, buffers[i % 2]!);
   let loaded = 0;
   let unflushed = 0;
@@ -221,7 +223,7 @@ async function stream(
       reading.catch(() => {});
     }
     const recorder = gpu.record();
-    for (const rows of piece.contents) place(gpu, recorder, rows, bytes, staging, faults);
+    for (const rows of piece.contents) place(gpu, recorder, rows, bytes, { staging, faults, stored });
     if (recorder.steps.length > 0) {
       gpu.upload(staging, new Uint8Array(buffers[i % 2]!.buffer, 0, Math.ceil(bytes.length / 4) * 4));
     }
@@ -239,8 +241,12 @@ async function stream(
     if (dtype === "scales" || !("parts" in target)) continue;
     findNotFinite(check, { matrix: target, rowOffset, rows, faults, faultIndex: index });
   }
+  const rows = await stored.unpack(gpu, check);
   await gpu.run(check, signal);
-  const words = new Uint32Array((await gpu.read(faults)).buffer);
+  const readback = gpu.submit([], [faults, ...rows === undefined ? [] : [rows]].map((tensor) => ({ tensor })));
+  const { buffer } = await readback.fetch();
+  await gpu.settle();
+  const words = new Uint32Array(buffer, 0, streams.length);
   const fault = streams.find(({ index }) => words[index] !== 0);
   if (fault !== undefined) {
     if (words[fault.index] === NOT_FINITE) throw notFinite(fault);
@@ -251,6 +257,7 @@ async function stream(
       { code: "Overflow" },
     );
   }
+  if (rows !== undefined) stored.compare(gpu, new Float32Array(buffer, faults.byteLength));
 }
 
 function notFinite({ name, file }: Stream): FormatError {
@@ -267,8 +274,7 @@ function place(
   recorder: Recorder,
   { range, firstRow, rows, offset }: PieceRows<Stream>,
   bytes: Uint8Array<ArrayBuffer>,
-  staging: Tensor,
-  faults: Tensor,
+  { staging, faults, stored }: { readonly staging: Tensor; readonly faults: Tensor; readonly stored: StoreCheck },
 ): void {
   const { dtype, target, rowOffset, halfDim, index, rowBytes, columns, scale } = range;
   const data = bytes.subarray(offset, offset + rows * rowBytes);
@@ -281,9 +287,9 @@ function place(
   } else if (isVerbatim(dtype, columns, halfDim, formatAt(target, rowOffset))) {
     uploadRows(gpu, data, target, rowOffset + firstRow, rows, "weight");
   } else {
-    storeRows(recorder, {
+    stored.store(recorder, {
       ...{ source: staging, sourceByte: offset, dtype, firstRow, nRows: rows, columns },
       ...{ matrix: target, rowOffset, halfDim, faults, faultIndex: index },
-    });
+    }, data);
   }
 }

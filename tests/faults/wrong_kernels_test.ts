@@ -1,51 +1,40 @@
 import { assert, assertRejects } from "@std/assert";
-import { blobSource, loadModel, type LoadOptions, ShaderError } from "../../mod.ts";
+import { loadModel, type LoadOptions, ShaderError } from "../../mod.ts";
+import { openRuntime } from "../../src/api/load.ts";
+import { openModel } from "../../src/api/opened_model.ts";
+import { denoSource } from "../../src/checkpoint/deno_source.ts";
+import { blobSource, type ModelSource } from "../../src/checkpoint/source.ts";
+import { Gpu } from "../../src/gpu/device.ts";
+import type { Constants, Kernel } from "../../src/gpu/kernel.ts";
 import { Recorder } from "../../src/gpu/recorder.ts";
+import { checkKernels } from "../../src/model/kernel_check.ts";
+import { warmUp } from "../../src/model/warm_up.ts";
+import { disposeWeights, loadWeights } from "../../src/model/weights.ts";
 
-/** A device with every feature, whose compiler makes another kernel of one than its source says. */
-async function miscompiling(
-  kernel: string,
-  change: (code: string) => string,
-  isMeant: (code: string) => boolean = () => true,
-): Promise<GPUDevice> {
-  const adapter = await navigator.gpu.requestAdapter();
-  const features = ["subgroups", "shader-f16"] as GPUFeatureName[];
-  const device = await adapter!.requestDevice({ requiredFeatures: features });
-  void device.adapterInfo;
-  const compile = device.createShaderModule.bind(device);
-  device.createShaderModule = (descriptor) => {
-    if (descriptor.label !== kernel || !isMeant(descriptor.code)) return compile(descriptor);
-    const code = change(descriptor.code);
-    assert(code !== descriptor.code, `${kernel} has nothing to change`);
-    return compile({ ...descriptor, code });
-  };
-  return device;
+const folder = new URL("../testdata/tiny/", import.meta.url).pathname;
+const qwen3 = `${folder}qwen3_yarn`;
+const settings = { weights: "q4", kvCache: "f16", contextLength: 64, prefillChunk: 16 } as const;
+
+/** What is left of a model on the GPU. */
+async function runtimeOf(source: ModelSource, options: LoadOptions) {
+  return (await openRuntime(await openModel(source, options), options)).runtime;
 }
 
-/** Kernels that loading a model and decoding a greedy token dispatch, but for those that store weights. */
-async function kernelsOf(path: string, options: LoadOptions): Promise<string[]> {
-  const names = new Set<string>();
-  const { dispatch } = Recorder.prototype;
-  Recorder.prototype.dispatch = function (this: Recorder, kernel, ...rest): void {
-    names.add(kernel.name);
-    dispatch.call(this, kernel, ...rest);
-  } as typeof dispatch;
-  try {
-    const device = await miscompiling("none", (code) => code);
-    using model = await loadModel(path, { ...options, device });
-    names.clear();
-    await model.generate([5, 6, 7, 8, 9], { maxTokens: 3 }).result;
-    device.destroy();
-  } finally {
-    Recorder.prototype.dispatch = dispatch;
-  }
-  return [...names];
-}
+/** Changes by which kernels that store weights take a neighbour's. */
+const NEIGHBOURS = [
+  ["<< (i * 16u)", "<< (16u - i * 16u)"],
+  ["load_scale_and_minimum(place.byte, place.item)", "load_scale_and_minimum(place.byte, place.item ^ 1u)"],
+  ["load_low(place.byte, group)", "load_low(place.byte, group ^ 1u)"],
+  ["load_pair(place.byte, pair + 1u)", "load_pair(place.byte, pair + 2u)"],
+  ["low.zw", "low.wz"],
+  ["= values[i];", "= values[i].yxzw;"],
+] as const;
 
-/** A kernel whose result is off by half, or whose choice is the wrong one. */
+/** A kernel whose result is off by half, whose choice is the wrong one, or that takes the wrong weights. */
 function spoiled(kernel: string, code: string): string {
   if (kernel === "argmax") return code.replaceAll("key_here > key", "key_here < key");
   if (kernel === "advance") return code.replaceAll("candidate.x > key", "candidate.x < key");
+  if (isStoring(kernel)) return NEIGHBOURS.reduce((changed, [from, to]) => changed.replace(from, to), code);
   const begin = code.lastIndexOf("@compute");
   return code.slice(0, begin) + code.slice(begin)
     // Of what a split of attention leaves, outputs alone: scaled with their sum they would mean the same.
@@ -53,45 +42,107 @@ function spoiled(kernel: string, code: string): string {
     .replace(/\b((?:out|q|qkv)\[[^;=]*\] \+?= )([^;]+);/g, "$1($2) * 1.5;");
 }
 
+function isStoring(kernel: string): boolean {
+  return /^(re|un)?pack_/.test(kernel);
+}
+
+/** Names of the kernels that are dispatched meanwhile. */
+async function dispatched(work: () => Promise<unknown>): Promise<string[]> {
+  const names = new Set<string>();
+  const { dispatch } = Recorder.prototype;
+  Recorder.prototype.dispatch = function (this: Recorder, kernel, ...rest): void {
+    names.add(kernel.name);
+    dispatch.call(this, kernel, ...rest);
+  } as typeof dispatch;
+  try {
+    await work();
+  } finally {
+    Recorder.prototype.dispatch = dispatch;
+  }
+  return [...names];
+}
+
+/** Work on a GPU that makes another kernel of one than its source says is refused, by that one's name. */
+async function assertNamed(
+  { pipelines }: Gpu,
+  kernel: string,
+  work: () => Promise<unknown>,
+  isMeant: (constants: Constants) => boolean = () => true,
+): Promise<void> {
+  const wrong = new Map<Kernel, Kernel>();
+  const { get } = pipelines;
+  pipelines.get = (each, constants) => {
+    if (each.name !== kernel || !isMeant(constants)) return get.call(pipelines, each, constants);
+    const other = wrong.get(each) ?? { ...each, source: [spoiled(kernel, each.source.join(""))] };
+    assert(other.source[0] !== each.source.join(""), `${kernel} has nothing to change`);
+    wrong.set(each, other);
+    return get.call(pipelines, other, constants);
+  };
+  try {
+    const error = await assertRejects(work, ShaderError, "computes wrongly on ");
+    assert(error.message.split(" computes")[0]!.split(" ").includes(kernel), `${kernel}: ${error.message}`);
+  } finally {
+    pipelines.get = get;
+  }
+}
+
+/** A device with every feature, whose compiler makes another kernel of one than its source says. */
+async function miscompiling(kernel: string): Promise<GPUDevice> {
+  const adapter = await navigator.gpu.requestAdapter();
+  const features = ["subgroups", "shader-f16"] as GPUFeatureName[];
+  const device = await adapter!.requestDevice({ requiredFeatures: features });
+  const compile = device.createShaderModule.bind(device);
+  device.createShaderModule = (descriptor) =>
+    compile(
+      descriptor.label === kernel ? { ...descriptor, code: spoiled(kernel, descriptor.code) } : descriptor,
+    );
+  return device;
+}
+
 Deno.test("a kernel that computes wrongly is refused by its name, whichever of those that every token takes", async () => {
-  const folder = new URL("../testdata/tiny/qwen3_yarn", import.meta.url).pathname;
-  const settings = { weights: "q4", kvCache: "f16", contextLength: 64, prefillChunk: 16 } as const;
-  const kernels = await kernelsOf(folder, settings);
-  assert(kernels.length >= 10, kernels.join());
-  for (const kernel of kernels) {
-    const device = await miscompiling(kernel, (code) => spoiled(kernel, code));
-    const load = () => loadModel(folder, { ...settings, device });
-    const error = await assertRejects(load, ShaderError, "computes wrongly on ");
+  const runtime = await runtimeOf(await denoSource(qwen3), settings);
+  using gpu = runtime.gpu;
+  const kernels = await dispatched(() => warmUp(runtime));
+  assert(kernels.length >= 12, kernels.join());
+  const choosing = ["argmax", "advance"];
+  for (const kernel of kernels.filter((name) => !choosing.includes(name))) {
+    await assertNamed(gpu, kernel, () => checkKernels(runtime));
+  }
+  await checkKernels(runtime);
+  // Those that choose are looked at before there is a model, and a load looks at all.
+  for (const kernel of [...choosing, "rope_kv.f16"]) {
+    assert(kernels.includes(kernel), kernels.join());
+    const device = await miscompiling(kernel);
+    const error = await assertRejects(
+      () => loadModel(qwen3, { ...settings, device }),
+      ShaderError,
+      "computes wrongly on ",
+    );
     assert(error.message.split(" computes")[0]!.split(" ").includes(kernel), `${kernel}: ${error.message}`);
     device.destroy();
   }
 });
 
 Deno.test("a specialisation that computes wrongly is refused, whichever number of vectors or of keys it is for", async () => {
-  const folder = new URL("../testdata/tiny/qwen3_yarn", import.meta.url).pathname;
-  const settings = { weights: "q4", kvCache: "f16", contextLength: 512, prefillChunk: 16 } as const;
+  const runtime = await runtimeOf(await denoSource(qwen3), { ...settings, contextLength: 512 });
+  using gpu = runtime.gpu;
   for (
-    const [kernel, constant] of [
-      ["matmul_direct.q4", /const TOKENS\b[^;]*= 8u?;/],
-      ["attention_decode_direct.f16", /const WHOLE\b[^;]*= false;/],
-      ["attention_decode_direct.f16", /const WHOLE\b[^;]*= true;/],
-      ["attention_merge", /./],
+    const [kernel, isMeant] of [
+      ["matmul_direct.q4", ({ TOKENS }: Constants) => TOKENS === 8],
+      ["attention_decode_direct.f16", ({ WHOLE }: Constants) => WHOLE === false],
+      ["attention_decode_direct.f16", ({ WHOLE }: Constants) => WHOLE === true],
+      ["attention_merge", () => true],
     ] as const
   ) {
-    const device = await miscompiling(kernel, (code) => spoiled(kernel, code), (code) => constant.test(code));
-    const load = () => loadModel(folder, { ...settings, device });
-    const error = await assertRejects(load, ShaderError, "computes wrongly on ");
-    assert(error.message.split(" computes")[0]!.split(" ").includes(kernel), `${kernel}: ${error.message}`);
-    device.destroy();
+    await assertNamed(gpu, kernel, () => checkKernels(runtime), isMeant);
   }
 });
 
 /** The tiny model with gains of its queries and keys 30 times as large. */
-async function withLargeGains(): Promise<ReturnType<typeof blobSource>> {
-  const folder = new URL("../testdata/tiny/qwen3_yarn/", import.meta.url);
+async function withLargeGains(): Promise<ModelSource> {
   const files = new Map<string, Blob>();
   for (const name of ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"]) {
-    const bytes = await Deno.readFile(new URL(name, folder));
+    const bytes = await Deno.readFile(`${qwen3}/${name}`);
     if (name === "model.safetensors") {
       const begin = 8 + new DataView(bytes.buffer).getUint32(0, true);
       const header: Record<string, { dtype: string; data_offsets?: [number, number] }> = JSON.parse(
@@ -112,14 +163,46 @@ async function withLargeGains(): Promise<ReturnType<typeof blobSource>> {
 Deno.test("attention that computes wrongly is refused in each cache format, however large the gains of its norm", async () => {
   const source = await withLargeGains();
   for (const kvCache of ["f16", "q8", "q4"] as const) {
-    const settings = { weights: "q4", kvCache, contextLength: 64, prefillChunk: 16 } as const;
-    using _right = await loadModel(source, settings);
+    const runtime = await runtimeOf(source, { ...settings, kvCache });
+    using gpu = runtime.gpu;
     for (const kernel of [`attention_prefill_direct.${kvCache}`, `attention_decode_direct.${kvCache}`, "head_norm"]) {
-      const device = await miscompiling(kernel, (code) => spoiled(kernel, code));
-      const load = () => loadModel(source, { ...settings, device });
-      const error = await assertRejects(load, ShaderError, "computes wrongly on ");
-      assert(error.message.split(" computes")[0]!.split(" ").includes(kernel), `${kernel}: ${error.message}`);
-      device.destroy();
+      await assertNamed(gpu, kernel, () => checkKernels(runtime));
     }
   }
+});
+
+Deno.test("a kernel that stores weights wrongly is refused by its name, whatever it makes of what", async () => {
+  using gpu = await Gpu.request();
+  const stored = new Set<string>();
+  for (
+    const [file, weights] of [
+      ["gguf_blocks/model.gguf", "auto"],
+      ...["bf16", "f16", "q4_0", "q4_1", "q8_0"].map((name) => [`storage_forms/${name}.gguf`, "auto"]),
+      ...["f32", "f16", "q8", "q4"].map((name) => ["storage_forms/f32.gguf", name]),
+    ] as [string, NonNullable<LoadOptions["weights"]>][]
+  ) {
+    const { config, checkpoint } = await openModel(await denoSource(`${folder}${file}`), { weights });
+    const load = async () => disposeWeights(await loadWeights(gpu, config, checkpoint, { weights }));
+    const kernels = (await dispatched(load)).filter((name) => isStoring(name) && !stored.has(name));
+    for (const kernel of kernels) {
+      stored.add(kernel);
+      await assertNamed(gpu, kernel, load);
+    }
+    assert(gpu.allocatedBytes === 0);
+  }
+  for (
+    const method of [
+      "unpack_f32",
+      "unpack_f16",
+      "repack_half",
+      "repack_q8",
+      "repack_q4",
+      "repack_q4m",
+      "pack_q8",
+      "pack_q4",
+    ]
+  ) {
+    assert([...stored].some((name) => name.startsWith(`${method}.`)), `${method} is not among ${[...stored]}`);
+  }
+  assert([...stored].filter((name) => name.startsWith("repack_blocks.")).length >= 5, `${[...stored]}`);
 });

@@ -17,7 +17,7 @@ import {
 } from "../../src/model/weights.ts";
 import { layoutOf, mapSlots, type Slot } from "../../src/model/weight_layout.ts";
 import { CONFIG, sourceOf, type TensorData, tensorsOf } from "../checkpoint/tiny_checkpoint.ts";
-import { decodeRows } from "../reference/source_rows.ts";
+import { decodeRows } from "../../src/kernels/source_rows.ts";
 import { decodeWeights } from "../reference/weight_formats.ts";
 import { gpu, maxError } from "../wgsl/fixture.ts";
 

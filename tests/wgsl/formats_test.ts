@@ -5,7 +5,7 @@ import { createMatrix, disposeMatrix } from "../../src/gpu/matrix.ts";
 import { embed } from "../../src/kernels/embed.ts";
 import { type SourceDtype, sourceRowBytes, storeRows } from "../../src/kernels/store_rows.ts";
 import { formatOf, type WeightChoice } from "../../src/model/weight_plan.ts";
-import { decodeRows } from "../reference/source_rows.ts";
+import { decodeRows } from "../../src/kernels/source_rows.ts";
 import { download, gpu } from "./fixture.ts";
 
 const COLUMNS = 512;

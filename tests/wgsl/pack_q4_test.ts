@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { SourceDtype } from "../../src/kernels/store_rows.ts";
 import { packQ4Errors } from "../reference/pack_q4.ts";
-import { decodeRows } from "../reference/source_rows.ts";
+import { decodeRows } from "../../src/kernels/source_rows.ts";
 import { decodeWeights } from "../reference/weight_formats.ts";
 import { assertPaddingIsZero, randomRows, shapesOf, store } from "./source_rows.ts";
 

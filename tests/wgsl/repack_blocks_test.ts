@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { formatOf } from "../../src/model/weight_plan.ts";
-import { decodeRows } from "../reference/source_rows.ts";
+import { decodeRows } from "../../src/kernels/source_rows.ts";
 import { decodeWeights } from "../reference/weight_formats.ts";
 import { randomRows, shapesOf, store } from "./source_rows.ts";
 

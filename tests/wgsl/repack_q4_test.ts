@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { decodeRows } from "../reference/source_rows.ts";
+import { decodeRows } from "../../src/kernels/source_rows.ts";
 import { decodeWeights } from "../reference/weight_formats.ts";
 import { randomRows, shapesOf, store } from "./source_rows.ts";
 

@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { createMatrix, disposeMatrix } from "../../src/gpu/matrix.ts";
 import { isVerbatim, uploadRows } from "../../src/kernels/store_rows.ts";
-import { decodeRows } from "../reference/source_rows.ts";
+import { decodeRows } from "../../src/kernels/source_rows.ts";
 import { decodeWeights } from "../reference/weight_formats.ts";
 import { gpu } from "./fixture.ts";
 import { randomRows, store } from "./source_rows.ts";

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { SOURCE_BLOCKS, type SourceDtype } from "../../src/kernels/store_rows.ts";
-import { decodeRows } from "../reference/source_rows.ts";
+import { decodeRows } from "../../src/kernels/source_rows.ts";
 import { decodeWeights } from "../reference/weight_formats.ts";
 import { assertWithinReference } from "./fixture.ts";
 import { assertPaddingIsZero, randomRows, shapesOf, store } from "./source_rows.ts";

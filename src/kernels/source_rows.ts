@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { SOURCE_BLOCKS, type SourceDtype, sourceRowBytes } from "../../src/kernels/store_rows.ts";
+import { SOURCE_BLOCKS, type SourceDtype, sourceRowBytes } from "./store_rows.ts";
 
 /** The weights of rows that lie one after the other: (rows, columns). */
 export function decodeRows(bytes: Uint8Array, dtype: SourceDtype, columns: number): Float64Array {
@@ -26,20 +26,20 @@ function weightAt(view: DataView, dtype: SourceDtype, rowByte: number, k: number
     case "F32":
       return view.getFloat32(rowByte + 4 * k, true);
     case "F16":
-      return view.getFloat16(rowByte + 2 * k, true);
+      return halfAt(view, rowByte + 2 * k);
     case "BF16":
       return bf16Value(view.getUint16(rowByte + 2 * k, true));
     case "Q8_0":
-      return view.getFloat16(block(34), true) * view.getInt8(block(34) + 2 + inside);
+      return halfAt(view, block(34)) * view.getInt8(block(34) + 2 + inside);
     case "Q4_0":
-      return view.getFloat16(block(18), true) * (nibble(block(18) + 2) - 8);
+      return halfAt(view, block(18)) * (nibble(block(18) + 2) - 8);
     case "Q4_1":
-      return view.getFloat16(block(20), true) * nibble(block(20) + 4) + view.getFloat16(block(20) + 2, true);
+      return halfAt(view, block(20)) * nibble(block(20) + 4) + halfAt(view, block(20) + 2);
     case "Q5_0":
-      return view.getFloat16(block(22), true) * (nibble(block(22) + 6) + 16 * bit(block(22) + 2) - 16);
+      return halfAt(view, block(22)) * (nibble(block(22) + 6) + 16 * bit(block(22) + 2) - 16);
     case "Q5_1":
-      return view.getFloat16(block(24), true) * (nibble(block(24) + 8) + 16 * bit(block(24) + 4)) +
-        view.getFloat16(block(24) + 2, true);
+      return halfAt(view, block(24)) * (nibble(block(24) + 8) + 16 * bit(block(24) + 4)) +
+        halfAt(view, block(24) + 2);
     default:
       return weightOfBlock(view, dtype, rowByte, k);
   }
@@ -54,7 +54,7 @@ function weightOfBlock(
 ): number {
   const at = rowByte + Math.floor(k / 256) * SOURCE_BLOCKS[dtype].bytes;
   const byte = (offset: number) => view.getUint8(at + offset);
-  const half = (offset: number) => view.getFloat16(at + offset, true);
+  const half = (offset: number) => halfAt(view, at + offset);
   const group = Math.floor(k % 256 / 32);
   const sixteen = Math.floor(k % 256 / 16);
   const l = k % 32;
@@ -92,4 +92,21 @@ function weightOfBlock(
 
 function bf16Value(bits: number): number {
   return new Float32Array(Uint32Array.of(bits * 2 ** 16).buffer)[0]!;
+}
+
+/** The number that an IEEE half's bits stand for. Browsers lack DataView.getFloat16 here and there. */
+export function halfAt(view: DataView, byte: number): number {
+  const bits = view.getUint16(byte, true);
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 31;
+  const fraction = bits & 1023;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+/** Where a row, or an element of a bias, belongs whose heads are stored as interleaved rotation pairs. */
+export function uninterleaved(row: number, halfDim: number): number {
+  const within = halfDim === 0 ? 0 : row % (2 * halfDim);
+  return row - within + Math.floor(within / 2) + (within % 2) * halfDim;
 }
