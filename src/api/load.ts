@@ -86,7 +86,10 @@ export async function loadModelOn(host: Host, source: string | ModelSource, opti
 }
 
 /** Puts a model on a device and compiles its kernels. Where that fails, nothing stays on the device. */
-export async function openRuntime(opened: Opened, options: LoadOptions): Promise<{ runtime: Runtime; plan: MemoryPlan }> {
+export async function openRuntime(
+  opened: Opened,
+  options: LoadOptions,
+): Promise<{ runtime: Runtime; plan: MemoryPlan }> {
   const { checkpoint, config, rope, contextLength } = opened;
   const { device, signal, onProgress, weights: choice = "auto" } = options;
   const gpu = device === undefined ? await Gpu.request() : await Gpu.from(device);
