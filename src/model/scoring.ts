@@ -7,6 +7,7 @@ import { logprobs } from "../kernels/logprobs.ts";
 import { notFinite } from "./not_finite.ts";
 import { prefill } from "./prefill.ts";
 import { LOGIT_ROWS } from "./scratch.ts";
+import { checkScores } from "./selection_check.ts";
 import { requireIds, type Sequence } from "./sequence.ts";
 
 /** What to score, and who hears of it. */
@@ -33,6 +34,7 @@ export async function scoreTokens(
 ): Promise<Float32Array> {
   const { gpu, llama, config: { vocabSize } } = sequence.runtime;
   requireIds(ids, vocabSize);
+  await checkScores(gpu);
   sequence.append(Array.from(ids).slice(0, -1));
   await sequence.reserve(ids.length - 1);
   const first = ids.length - 1 - last;
