@@ -67,7 +67,7 @@ export class ReadbackPool {
     if (total > 0 && found >= 0) {
       const [staging] = this.#free.splice(found, 1) as [GPUBuffer];
       copy(encoder, staging);
-      return this.#readbackOf(staging, total, Promise.resolve(undefined));
+      return this.#readbackOf(staging, total, undefined);
     }
     queue.submit([encoder.finish()]);
     if (total === 0) return { fetch: () => Promise.resolve(new Uint8Array()), discard: () => {} };
@@ -86,24 +86,29 @@ export class ReadbackPool {
     this.#free.length = 0;
   }
 
-  #readbackOf(staging: GPUBuffer, total: number, failure: Promise<Error | undefined>): Readback {
+  /** @param failure What came of making the buffer; undefined for one that has served before. */
+  #readbackOf(staging: GPUBuffer, total: number, failure: Promise<Error | undefined> | undefined): Readback {
+    const requireMade = () => {
+      if (!this.#made.has(staging)) throw new TypeError("The GPU was disposed");
+    };
     return {
       fetch: async () => {
         try {
-          const { result } = attempt(this.#device, () => staging.mapAsync(1, 0, total)); // GPUMapMode.READ
-          await result;
-          if (!this.#made.has(staging)) throw new TypeError("The GPU was disposed");
+          requireMade();
+          const map = () => staging.mapAsync(1, 0, total); // GPUMapMode.READ
+          await (failure === undefined ? map() : attempt(this.#device, map).result);
+          requireMade();
           const bytes = new Uint8Array(staging.getMappedRange(0, total).slice(0));
           staging.unmap();
           this.#free.push(staging);
           return bytes;
         } catch (error) {
           this.#destroy(staging);
-          throw await failure ?? error;
+          throw (await failure) ?? error;
         }
       },
       discard: () => {
-        void failure.then((error) => {
+        void Promise.resolve(failure).then((error) => {
           // A later use of the buffer is ordered after the copy, so that nothing has to be waited for.
           if (error === undefined && this.#made.has(staging)) this.#free.push(staging);
           else this.#destroy(staging);

@@ -22,6 +22,8 @@ export class Runner {
   readonly #readbacks: ReadbackPool;
   /** Learns how long the work of `run` takes; its unit is a multiply-add. */
   readonly #pacer: Pacer;
+  /** What the uniform buffer begins with: a recording that runs again, as a decoding step does, need not send it again. */
+  #sent: { readonly recorder: Recorder; readonly byteLength: number } | undefined;
 
   /**
    * @param params Uniform buffer that dispatches read their params from, with room for `MAX_DISPATCHES`.
@@ -51,7 +53,7 @@ export class Runner {
         if (used > this.#params.size) {
           throw new RangeError(`Cannot submit more than ${MAX_DISPATCHES} dispatches at once`);
         }
-        if (recorder.params.byteLength > 0) this.#device.queue.writeBuffer(this.#params, base, recorder.params);
+        this.#send(recorder, base);
       }
       encode(encoder, recorder.steps, base);
     }
@@ -77,6 +79,7 @@ export class Runner {
       const offsets = slice.flatMap((step) => "kernel" in step && step.paramsOffset >= 0 ? [step.paramsOffset] : []);
       const base = offsets[0] ?? 0;
       if (offsets.length > 0) {
+        this.#sent = undefined;
         queue.writeBuffer(this.#params, 0, params.subarray(base, offsets.at(-1)! + PARAMS_STRIDE));
       }
       const encoder = this.#device.createCommandEncoder();
@@ -100,6 +103,17 @@ export class Runner {
       if (first < steps.length) await between?.();
     }
     this.#faults.check();
+  }
+
+  /** Puts a recording's params into the uniform buffer, for what is submitted from now on. */
+  #send(recorder: Recorder, base: number): void {
+    const { byteLength } = recorder.params;
+    if (byteLength === 0) return;
+    if (base === 0) {
+      if (this.#sent?.recorder === recorder && this.#sent.byteLength === byteLength) return;
+      this.#sent = { recorder, byteLength };
+    }
+    this.#device.queue.writeBuffer(this.#params, base, recorder.params);
   }
 
   /** Frees what bytes are read back through. */
