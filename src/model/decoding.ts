@@ -23,6 +23,7 @@ import type { Constraint } from "./constraint.ts";
 import type { Segment } from "./llama.ts";
 import { notFinite } from "./not_finite.ts";
 import { prefill } from "./prefill.ts";
+import { checkSelection } from "./selection_check.ts";
 import type { Sequence } from "./sequence.ts";
 import { Verification } from "./verification.ts";
 
@@ -152,8 +153,11 @@ export class Decoding {
    */
   async begin(expected: number): Promise<Batch> {
     const { sequence } = this;
-    const { contextLength } = sequence.runtime;
+    const { contextLength, gpu } = sequence.runtime;
     const total = this.#known.length;
+    await checkSelection(gpu, { sampling: this.#sampling, isMasked: this.#constraint !== undefined }).catch((error) => {
+      throw this.refusal ?? error;
+    });
     await this.#constrain([]);
     sequence.nFed = Math.min(sequence.nFed, total - 1);
     await sequence.reserve(Math.min(contextLength, total + expected));
@@ -329,29 +333,28 @@ export class Decoding {
   /** Feeds all known tokens that are not cached and selects the next. */
   async #feed(): Promise<Batch> {
     const { sequence } = this;
-    const { llama } = sequence.runtime;
     const total = this.#known.length;
     let batch: Batch | undefined;
     await prefill(sequence, this.#known, {
-      record(recorder, begin, count) {
-        if (begin + count === total) llama.logits(recorder, count - 1, 1);
-      },
-      finish: (begin, count) => {
-        if (begin + count === total) batch = this.#selectFirst(total);
+      finish: (begin, count, logitsRow) => {
+        if (begin + count === total) batch = this.#selectFirst(total, logitsRow);
         return Promise.resolve();
       },
     }, this.#signal);
     return batch!;
   }
 
-  /** Selects from the logits that a chunk has left. */
-  #selectFirst(total: number): Batch {
-    const { state, runtime: { gpu, llama } } = this.sequence;
+  /** Selects from a row of the logits that a chunk has left. */
+  #selectFirst(total: number, row: number): Batch {
+    const { state, runtime: { gpu, llama, scheduler, config: { vocabSize } } } = this.sequence;
     this.#prefilledAt ||= performance.now();
     if (this.#selected === 0) this.#uploadPenalties();
     gpu.upload(state, Uint32Array.of(total - 1, 0, this.#selected, 0, 0, 0, 0, 0));
     const recorder = gpu.record();
-    this.select(recorder, llama.scratch.logits);
+    const { logits } = llama.scratch;
+    if (row > 0) recorder.copy(logits, row * vocabSize * 4, this.logits, 0, vocabSize * 4);
+    this.select(recorder, row > 0 ? this.logits : logits);
+    scheduler.expect(this);
     return this.submitted(gpu.submit([recorder], this.reads()), 1, 0);
   }
 
