@@ -74,5 +74,7 @@ export function inspectModel(source: BrowserSource, options: LoadOptions = {}): 
 
 function sourceOf(source: BrowserSource): string | ModelSource {
   if (typeof source === "string" || "read" in source) return source;
-  return blobSource(new Map(Array.from(source, (file) => [file.name, file])));
+  // Of a picked folder the files in it count, and those of folders in it must not take their place.
+  const nameOf = ({ name, webkitRelativePath: path }: File) => path ? path.slice(path.indexOf("/") + 1) : name;
+  return blobSource(new Map(Array.from(source, (file) => [nameOf(file), file])));
 }

@@ -2,7 +2,7 @@
  * Skein for browsers: the same as the package's main module, without a disk. `deno task build:browser` makes one ES
  * module of it.
  *
- * @example Load what somebody picked with `<input type="file" multiple>`
+ * @example Load what somebody picked with `<input type="file" multiple>` or `<input type="file" webkitdirectory>`
  * ```html
  * <script type="module">
  *   import { loadModel } from "./skein.js";

@@ -81,10 +81,22 @@ Deno.test("the page writes what Deno writes, and measures", async (t) => {
     await page.setInputFiles("#files", []);
     await page.click("#load");
     await hasText(page, "#load-error", /./);
-    assertEquals(await page.textContent("#load-error"), "Choose the files of a model first.");
+    assertEquals(await page.textContent("#load-error"), "Choose the files of a model, or its folder, first.");
     await screenshot(page, "wrong");
-    await page.check("#from-bundled");
-    await load(page);
+  });
+
+  await step("a folder is loaded, whatever lies in its folders", async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      await Deno.mkdir(`${folder}/earlier`);
+      await Deno.writeTextFile(`${folder}/earlier/config.json`, "{}");
+      for await (const { name } of Deno.readDir(MODEL)) await Deno.copyFile(`${MODEL}/${name}`, `${folder}/${name}`);
+      await page.setInputFiles("#folder", folder);
+      await load(page);
+      assertEquals(await page.textContent("#model-name"), folder.replace(/.*\//, ""));
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
   });
   assertEquals(site.complaints, []);
 });

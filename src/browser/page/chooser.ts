@@ -98,6 +98,11 @@ export async function setUpChooser(user: SpeakerUser): Promise<void> {
     show(loaded);
   });
 
+  // A model is either: what was picked last.
+  for (const [picked, other] of [["files", "folder"], ["folder", "files"]] as const) {
+    input(picked).addEventListener("change", () => input(other).value = "");
+  }
+
   const none = obstacle();
   if (none !== undefined) {
     failure.textContent = none;
@@ -150,9 +155,11 @@ async function chosen(
     const id = value.trim() || placeholder;
     return { source: id, name: id };
   }
-  const { files } = input("files");
-  if (files === null || files.length === 0) throw new Error("Choose the files of a model first");
-  return { source: files, name: files.length === 1 ? files[0]!.name : "Your files" };
+  const files = [...input("files").files ?? [], ...input("folder").files ?? []];
+  const [first] = files;
+  if (first === undefined) throw new Error("Choose the files of a model, or its folder, first");
+  const folder = first.webkitRelativePath.split("/")[0];
+  return { source: files, name: folder || (files.length === 1 ? first.name : "Your files") };
 }
 
 function options(): LoadOptions {
