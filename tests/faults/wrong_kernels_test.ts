@@ -1,13 +1,15 @@
-import { assert, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { loadModel, type LoadOptions, ShaderError } from "../../mod.ts";
 import { openRuntime } from "../../src/api/load.ts";
 import { openModel } from "../../src/api/opened_model.ts";
 import { denoSource } from "../../src/checkpoint/deno_source.ts";
 import { blobSource, type ModelSource } from "../../src/checkpoint/source.ts";
+import { resolveSampling } from "../../src/generate/sampling.ts";
 import { Gpu } from "../../src/gpu/device.ts";
 import type { Constants, Kernel } from "../../src/gpu/kernel.ts";
 import { Recorder } from "../../src/gpu/recorder.ts";
 import { checkKernels } from "../../src/model/kernel_check.ts";
+import { checkScores, checkSelection } from "../../src/model/selection_check.ts";
 import { warmUp } from "../../src/model/warm_up.ts";
 import { disposeWeights, loadWeights } from "../../src/model/weights.ts";
 
@@ -20,21 +22,30 @@ async function runtimeOf(source: ModelSource, options: LoadOptions) {
   return (await openRuntime(await openModel(source, options), options)).runtime;
 }
 
-/** Changes by which kernels that store weights take a neighbour's. */
-const NEIGHBOURS = [
+/** Changes by which kernels that store weights take a neighbour's, and those that select forget a little. */
+const CHANGES = [
   ["<< (i * 16u)", "<< (16u - i * 16u)"],
   ["load_scale_and_minimum(place.byte, place.item)", "load_scale_and_minimum(place.byte, place.item ^ 1u)"],
   ["load_low(place.byte, group)", "load_low(place.byte, group ^ 1u)"],
   ["load_pair(place.byte, pair + 1u)", "load_pair(place.byte, pair + 2u)"],
   ["low.zw", "low.wz"],
   ["= values[i];", "= values[i].yxzw;"],
+  ["k += vec2u(0x9e3779b9u", "k += vec2u(0x9e3779b8u"],
+  ["exp2(-gap * params.scale)", "exp2(-gap * params.scale * 0.99)"],
+  ["mass >= params.min_mass", "mass > 2u * params.min_mass"],
+  [/(logits\[[\w.]+\] = )([^;]+);/, "$1($2) * 0.99;"],
+  ["bitcast<u32>(sum)", "bitcast<u32>(sum * 0.99)"],
+  ["(copied[token[0]]) - largest", "(copied[token[0]])"],
+  [/(out\[row\] = [^;]+);/, "$1 ^ 0x10000u;"],
 ] as const;
 
 /** A kernel whose result is off by half, whose choice is the wrong one, or that takes the wrong weights. */
 function spoiled(kernel: string, code: string): string {
   if (kernel === "argmax") return code.replaceAll("key_here > key", "key_here < key");
   if (kernel === "advance") return code.replaceAll("candidate.x > key", "candidate.x < key");
-  if (isStoring(kernel)) return NEIGHBOURS.reduce((changed, [from, to]) => changed.replace(from, to), code);
+  if (isStoring(kernel) || SELECTING.includes(kernel)) {
+    return CHANGES.reduce((changed, [from, to]) => changed.replace(from, to), code);
+  }
   const begin = code.lastIndexOf("@compute");
   return code.slice(0, begin) + code.slice(begin)
     // Of what a split of attention leaves, outputs alone: scaled with their sum they would mean the same.
@@ -45,6 +56,10 @@ function spoiled(kernel: string, code: string): string {
 function isStoring(kernel: string): boolean {
   return /^(re|un)?pack_/.test(kernel);
 }
+
+const SELECTING = [
+  ...["sample", "sample_mass", "bias", "penalize", "mask", "top_logprobs", "top_logprobs_row", "logprobs"],
+];
 
 /** Names of the kernels that are dispatched meanwhile. */
 async function dispatched(work: () => Promise<unknown>): Promise<string[]> {
@@ -73,8 +88,10 @@ async function assertNamed(
   const { get } = pipelines;
   pipelines.get = (each, constants) => {
     if (each.name !== kernel || !isMeant(constants)) return get.call(pipelines, each, constants);
-    const other = wrong.get(each) ?? { ...each, source: [spoiled(kernel, each.source.join(""))] };
-    assert(other.source[0] !== each.source.join(""), `${kernel} has nothing to change`);
+    // Comments are formulas too.
+    const source = each.source.join("").replace(/^ *\/\/.*$/gm, "");
+    const other = wrong.get(each) ?? { ...each, source: [spoiled(kernel, source)] };
+    assert(other.source[0] !== source, `${kernel} has nothing to change`);
     wrong.set(each, other);
     return get.call(pipelines, other, constants);
   };
@@ -205,4 +222,40 @@ Deno.test("a kernel that stores weights wrongly is refused by its name, whatever
     assert([...stored].some((name) => name.startsWith(`${method}.`)), `${method} is not among ${[...stored]}`);
   }
   assert([...stored].filter((name) => name.startsWith("repack_blocks.")).length >= 5, `${[...stored]}`);
+});
+
+Deno.test("a kernel that only some generations use is refused by its name when the first does", async () => {
+  const sampling = resolveSampling({ temperature: 1, seed: 7 });
+  const change = { ...sampling, temperature: 0 };
+  const uses: [kernel: string, work: (gpu: Gpu) => Promise<void>, isMeant?: (constants: Constants) => boolean][] = [
+    ["sample", (gpu) => checkSelection(gpu, { sampling, isMasked: false })],
+    ["bias", (gpu) => checkSelection(gpu, { sampling: { ...change, logitBias: [[1, 2]] }, isMasked: false })],
+    ["penalize", (gpu) => checkSelection(gpu, { sampling: { ...change, presencePenalty: 1 }, isMasked: false })],
+    ["mask", (gpu) => checkSelection(gpu, { sampling: change, isMasked: true })],
+    ["top_logprobs", (gpu) => checkSelection(gpu, { sampling: { ...change, topLogprobs: 0 }, isMasked: false })],
+    ["top_logprobs_row", (gpu) => checkSelection(gpu, { sampling: { ...change, topLogprobs: 2 }, isMasked: false })],
+    ["logprobs", checkScores],
+  ];
+  for (const topK of [0, 40]) {
+    for (const minP of [0, 0.1]) {
+      const filtered = { sampling: { ...sampling, topK, minP }, isMasked: false };
+      uses.push(["sample_mass", (gpu) => checkSelection(gpu, filtered), ({ COUNTED, MIN_P }) => {
+        return COUNTED === topK > 0 && MIN_P === minP > 0;
+      }]);
+    }
+  }
+  assertEquals(new Set(uses.map(([kernel]) => kernel)), new Set(SELECTING));
+  using gpu = await Gpu.request();
+  for (const [kernel, work, isMeant] of uses) await assertNamed(gpu, kernel, () => work(gpu), isMeant);
+  assertEquals(gpu.allocatedBytes, 0);
+});
+
+Deno.test("a generation looks at the kernels that it is the first to use", async () => {
+  using model = await loadModel(qwen3, { ...settings, device: await miscompiling("sample") });
+  const { tokens } = await model.generate([5, 6, 7], { maxTokens: 2 }).result;
+  assertEquals(tokens.length, 2);
+  const drawn = () => model.generate([5, 6, 7], { maxTokens: 2, temperature: 1 }).result;
+  for (let i = 0; i < 2; i++) {
+    await assertRejects(drawn, ShaderError, "Kernel sample_mass or sample computes wrongly on ");
+  }
 });
