@@ -48,9 +48,6 @@ const DISPATCH_COST = { software: 5e8, gpu: 2e11 } as const;
 /** Bytes of keys and values that prefill takes its blocks through at a time: half of a small processor cache. */
 const SLAB_BYTES = 2 ** 19;
 
-/** Keys of a tile of the direct variant. */
-const TILE = 8;
-
 /** For software adapters with subgroups, or for GPUs. */
 export type Variant = "direct" | "shared";
 
@@ -153,7 +150,7 @@ function attendBySlabs(recorder: Recorder, operands: Attention): void {
   const ROWS = headDim <= 128 ? 2 : 1;
   const constants = { ...shapeConstants(operands), ROWS, SCALE_PAIRS: scalePairs(headDim) };
   const slab = 8 * Math.floor(SLAB_BYTES / (16 * kvRowBytes(cacheFormat, headDim)[0]!));
-  const blocks = blocksOf(operands, 8 * ROWS, slab, DISPATCH_COST.software);
+  const blocks = blocksOf(operands, 8 * ROWS, DISPATCH_COST.software, slab);
   const most = Math.max(...blocks.map(({ kv_len }) => kv_len));
   for (let slab_begin = 0; slab_begin < most; slab_begin += slab) {
     for (const params of blocks.filter(({ kv_len }) => slab_begin < kv_len)) {
@@ -169,25 +166,27 @@ function attendAtOnce(recorder: Recorder, operands: Attention): void {
   const adapter = recorder.traits.isSoftware ? "software" : "gpu";
   const SIDE = SIDES[adapter];
   const constants = { ...shapeConstants(operands), SIDE, SLICE: SIDE / 2, PARTS: Math.ceil(headDim / 4 / SIDE) };
-  for (const params of blocksOf(operands, 4 * SIDE, Infinity, DISPATCH_COST[adapter])) {
+  for (const params of blocksOf(operands, 4 * SIDE, DISPATCH_COST[adapter])) {
     recorder.dispatch(shared[cacheFormat], { q, k, v, state, out }, params, constants);
   }
 }
 
-/** Params of the dispatches that a chunk takes, each of as many blocks of rows as cost no more with `slab` keys. */
-function blocksOf(operands: Attention, blockRows: number, slab: number, cost: number): Record<Param, number>[] {
+/**
+ * Params of the dispatches that a chunk takes for all keys or for a slab of them, each of as many blocks of `blockRows`
+ * rows as cost no more. Their `kv_len` bounds the keys from the begin of the first slab on.
+ */
+function blocksOf(operands: Attention, blockRows: number, cost: number, slab?: number): Record<Param, number>[] {
   const { nHeads, nKvHeads, headDim, nTokens, maxKvLength, capacity, firstRow: token_begin = 0 } = operands;
   const { scale, window = NO_WINDOW } = operands;
   const groupSize = nHeads / nKvHeads;
   const nBlocks = Math.ceil(nTokens * groupSize / blockRows);
-  // What the first token sees, from the begin of a tile on.
-  const seenBefore = Math.min(maxKvLength - nTokens, window + TILE);
-  const keys = Math.min(seenBefore + nTokens, slab);
+  const before = Math.min(maxKvLength - nTokens, window + (slab ?? 0));
+  const keys = Math.min(before + nTokens, slab ?? Infinity);
   const most = Math.max(1, Math.floor(cost / (blockRows * nKvHeads * pairCost(headDim / 4) * keys)));
   const chunk = { n_tokens: nTokens, capacity, scale: scale * Math.LOG2E, window, token_begin };
   return Array.from({ length: Math.ceil(nBlocks / most) }, (_, i) => {
     const n_blocks = Math.min(most, nBlocks - i * most);
     const nTokensSeen = Math.min(nTokens, Math.ceil((i * most + n_blocks) * blockRows / groupSize));
-    return { ...chunk, first_block: i * most, n_blocks, kv_len: seenBefore + nTokensSeen };
+    return { ...chunk, first_block: i * most, n_blocks, kv_len: before + nTokensSeen };
   });
 }

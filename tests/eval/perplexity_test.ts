@@ -178,5 +178,9 @@ for (const [what, options, message] of REFUSED) {
 }
 
 Deno.test("perplexity() refuses documents with nothing to predict", async () => {
-  await assertRejects(() => perplexity(byContext(), [], { lengths: [64] }), RangeError, "none of the documents (0) has tokens");
+  await assertRejects(
+    () => perplexity(byContext(), [], { lengths: [64] }),
+    RangeError,
+    "none of the documents (0) has tokens",
+  );
 });
