@@ -34,6 +34,13 @@ export class Pipeline {
   }
 }
 
+/** Where a bind group is kept, and what it holds. */
+interface BindGroupUse {
+  readonly bindGroups: Map<string, GPUBindGroup>;
+  readonly key: string;
+  readonly tensors: readonly Tensor[];
+}
+
 /** Bytes between two dispatches' params: the alignment that every adapter grants to dynamic offsets. */
 export const PARAMS_STRIDE = 256;
 
@@ -45,6 +52,8 @@ export class Pipelines {
   readonly #park: (error: Promise<Error | undefined>) => void;
   readonly #cache = new WeakMap<Kernel, Map<string, Pipeline>>();
   readonly #all = new Set<Pipeline>();
+  /** The bind groups that hold a tensor: a session has hundreds of them, among thousands of others'. */
+  readonly #uses = new Map<Tensor, Set<BindGroupUse>>();
   #isAhead = false;
 
   /**
@@ -113,17 +122,23 @@ export class Pipelines {
       }
       group = this.#device.createBindGroup({ label: kernel.name, layout: entry.layout, entries });
       entry.bindGroups.set(key, group);
+      const use = { bindGroups: entry.bindGroups, key, tensors };
+      for (const tensor of tensors) {
+        const uses = this.#uses.get(tensor);
+        if (uses === undefined) this.#uses.set(tensor, new Set([use]));
+        else uses.add(use);
+      }
     }
     return group;
   }
 
   /** Forgets the bind groups that hold a tensor which is about to be destroyed. */
   forget(tensor: Tensor): void {
-    for (const { bindGroups } of this.#all) {
-      for (const key of bindGroups.keys()) {
-        if (key.split(",").includes(String(tensor.id))) bindGroups.delete(key);
-      }
+    for (const use of this.#uses.get(tensor) ?? []) {
+      use.bindGroups.delete(use.key);
+      for (const other of use.tensors) if (other !== tensor) this.#uses.get(other)!.delete(use);
     }
+    this.#uses.delete(tensor);
   }
 
   #build(kernel: Kernel, constants: Constants): Pipeline {
