@@ -333,29 +333,28 @@ export class Decoding {
   /** Feeds all known tokens that are not cached and selects the next. */
   async #feed(): Promise<Batch> {
     const { sequence } = this;
-    const { llama } = sequence.runtime;
     const total = this.#known.length;
     let batch: Batch | undefined;
     await prefill(sequence, this.#known, {
-      record(recorder, begin, count) {
-        if (begin + count === total) llama.logits(recorder, count - 1, 1);
-      },
-      finish: (begin, count) => {
-        if (begin + count === total) batch = this.#selectFirst(total);
+      finish: (begin, count, logitsRow) => {
+        if (begin + count === total) batch = this.#selectFirst(total, logitsRow);
         return Promise.resolve();
       },
     }, this.#signal);
     return batch!;
   }
 
-  /** Selects from the logits that a chunk has left. */
-  #selectFirst(total: number): Batch {
-    const { state, runtime: { gpu, llama } } = this.sequence;
+  /** Selects from a row of the logits that a chunk has left. */
+  #selectFirst(total: number, row: number): Batch {
+    const { state, runtime: { gpu, llama, scheduler, config: { vocabSize } } } = this.sequence;
     this.#prefilledAt ||= performance.now();
     if (this.#selected === 0) this.#uploadPenalties();
     gpu.upload(state, Uint32Array.of(total - 1, 0, this.#selected, 0, 0, 0, 0, 0));
     const recorder = gpu.record();
-    this.select(recorder, llama.scratch.logits);
+    const { logits } = llama.scratch;
+    if (row > 0) recorder.copy(logits, row * vocabSize * 4, this.logits, 0, vocabSize * 4);
+    this.select(recorder, row > 0 ? this.logits : logits);
+    scheduler.join(this);
     return this.submitted(gpu.submit([recorder], this.reads()), 1, 0);
   }
 

@@ -20,8 +20,10 @@ import type { LlamaWeights } from "./weights.ts";
 
 /** Rows of a pass that continue one sequence. */
 export interface Segment {
-  /** Token ids: (at least nTokens) u32. */
+  /** Token ids: (at least firstToken + nTokens) u32. */
   readonly tokens: Tensor;
+  /** Where the segment's begin in them. Default 0. */
+  readonly firstToken?: number;
   /** How many tokens. */
   readonly nTokens: number;
   /** Sequence state; its first word is the position of the segment's first token. */
@@ -63,8 +65,8 @@ export class Llama {
       nRows += segment.nTokens;
       return { ...segment, firstRow };
     });
-    for (const { tokens, nTokens, firstRow } of placed) {
-      embed(recorder, { tokens, table: this.weights.embedTokens, out: hidden, nTokens, firstRow });
+    for (const { tokens, firstToken: tokensOffset = 0, nTokens, firstRow } of placed) {
+      embed(recorder, { tokens, tokensOffset, table: this.weights.embedTokens, out: hidden, nTokens, firstRow });
     }
     this.weights.layers.forEach((layer, i) => {
       const attentionInput = { x: hidden, gain: layer.inputNorm, eps, normed, nRows };
@@ -96,9 +98,23 @@ export class Llama {
 
   /** Records the final norm and the head for `nRows` of `scratch.hidden`: `scratch.logits` is (nRows, vocabSize). */
   logits(recorder: Recorder, firstRow: number, nRows: number): void {
+    this.#head(recorder, this.scratch.hidden, firstRow, nRows);
+  }
+
+  /** The same for rows that do not follow one another: row i of `scratch.logits` is that of rows[i]. */
+  logitsOf(recorder: Recorder, rows: readonly number[]): void {
+    const { hidden, gateUp } = this.scratch;
+    if (rows.length === 1) return this.logits(recorder, rows[0]!, 1);
+    const bytes = 4 * this.config.hiddenSize;
+    // The layers are done with the MLP's rows, which are at least as wide.
+    rows.forEach((row, i) => recorder.copy(hidden, row * bytes, gateUp, i * bytes, bytes));
+    this.#head(recorder, gateUp, 0, rows.length);
+  }
+
+  #head(recorder: Recorder, x: Tensor, firstRow: number, nRows: number): void {
     const { rmsNormEps: eps } = this.config;
-    const { hidden, normed, logits } = this.scratch;
-    const input = { x: hidden, firstRow, gain: this.weights.norm, eps, normed, nRows };
+    const { normed, logits } = this.scratch;
+    const input = { x, firstRow, gain: this.weights.norm, eps, normed, nRows };
     normMatmul(recorder, { ...input, matrix: this.weights.lmHead, out: logits });
   }
 }

@@ -6,6 +6,7 @@
  */
 import type { Gpu } from "../gpu/device.ts";
 import type { Tensor } from "../gpu/tensor.ts";
+import { ChunkQueue } from "./chunk_queue.ts";
 import type { ModelConfig } from "./config.ts";
 import type { KvFormat } from "../kernels/kv_formats.ts";
 import { Llama } from "./llama.ts";
@@ -43,6 +44,8 @@ export class Runtime {
   readonly stepLlama: Llama;
   /** Says whose turn it is. */
   readonly scheduler: Scheduler;
+  /** Chunks of prompts that wait. */
+  readonly chunks: ChunkQueue;
   /** Storage format of keys and values. */
   readonly kvFormat: KvFormat;
   /** Most tokens that a sequence may have. */
@@ -70,6 +73,7 @@ export class Runtime {
     this.stepLlama = new Llama(config, weights, createScratch(gpu, config, stepSize(maxBatch, contextLength)));
     this.#rope = new RopeTable(gpu, options.rope, contextLength);
     this.scheduler = new Scheduler(this);
+    this.chunks = new ChunkQueue(this);
   }
 
   /** Cosines and sines, grown with the longest sequence. */

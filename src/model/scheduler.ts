@@ -3,8 +3,8 @@
  * each feeds one row. A sequence joins by asking for its next tokens, and is out of the batch when it does not.
  *
  * A pass waits for those that were in the one before, for as long as their coming back is likely: without that, two
- * sequences that are out of step would alternate for ever. While a prompt is fed, passes go between its submits, and
- * either side has half of the time.
+ * sequences that are out of step would alternate for ever. While prompts are fed, passes go between their submits, and
+ * either side has half of the time, or prompts more where they are more than the sequences that decode.
  *
  * @module
  */
@@ -79,11 +79,11 @@ export class Scheduler {
     return result;
   }
 
-  /** Runs a chunk's recording, with passes between its submits. Called within `exclusive`. */
-  async runChunk(recorder: Recorder, signal: AbortSignal): Promise<void> {
+  /** Runs a recording with chunks of some sequences, with passes between its submits. Called within `exclusive`. */
+  async runChunk(recorder: Recorder, signal: AbortSignal, nSequences: number): Promise<void> {
     this.#inChunk = true;
     try {
-      await this.#runtime.gpu.run(recorder, signal, this.#isSteady ? () => this.#between() : undefined);
+      await this.#runtime.gpu.run(recorder, signal, this.#isSteady ? () => this.#between(nSequences) : undefined);
     } finally {
       this.#inChunk = false;
       // Where the next chunk follows at once, passes go between its submits too. One that began here would keep the
@@ -106,6 +106,12 @@ export class Scheduler {
       this.#away.delete(decoding);
       this.#pump();
     });
+  }
+
+  /** Tells that a generation's first token has been selected: it is likely to want the next ones soon. */
+  join(decoding: Decoding): void {
+    this.#away.add(decoding);
+    this.#patience = Math.max(this.#patience, performance.now() + MOST_GRACE_MS);
   }
 
   /** Takes a generation out of the batch; what it asked for last is refused. */
@@ -144,10 +150,11 @@ export class Scheduler {
     else this.#timer = setTimeout(() => this.#pump(), this.#patience - now);
   }
 
-  async #between(): Promise<void> {
+  async #between(nFed: number): Promise<void> {
     const now = performance.now();
     if (this.#inPass || !this.#isComplete(now)) return;
-    if (now - this.#passEnd < Math.min(this.#passMs, MOST_PREFILL_MS)) return;
+    const share = Math.max(1, nFed / this.#queue.length);
+    if (now - this.#passEnd < Math.min(this.#passMs * share, MOST_PREFILL_MS)) return;
     await this.#pass();
     // Members ask for their tokens before the prompt's next submit, which Deno would make them wait for.
     await new Promise((resolve) => setTimeout(resolve));

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type GenerateOptions, type Generation, loadModel, type Model, ShaderError } from "../../mod.ts";
+import { Scheduler } from "../../src/model/scheduler.ts";
 
 const folder = new URL("../testdata/pg-nano-yarn-2k", import.meta.url).pathname;
 const book = await Deno.readTextFile(new URL("../testdata/pg19/keith_of_the_border.txt", import.meta.url));
@@ -63,6 +64,44 @@ Deno.test("generations that run at once share passes and give the texts that the
   });
   // Of a pass's dispatches 7 a layer serve all 8 sequences and 3 serve one each: 31, where alone they take 8 times 7.
   assert(together < 0.7 * alone, `Expected far less than ${alone} dispatches, got ${together}`);
+});
+
+Deno.test("prompts that come at once are fed in one pass", async () => {
+  using model = await open();
+  const prompts = promptsOf(model, 5);
+  const texts: number[][] = [];
+  const feed = async (prompt: readonly number[], i: number) => {
+    texts[i] = await drain(model.generate(prompt, { maxTokens: 1 }));
+  };
+  const together = await countDispatches(() => Promise.all(prompts.map(feed)));
+  const alone = await countDispatches(async () => {
+    for (const [i, prompt] of prompts.entries()) await assertAsAlone(model, prompt, texts[i]!, { maxTokens: 1 });
+  });
+  // Of a chunk's dispatches 7 a layer serve all 5 prompts and 2 serve one each: 17, where alone they take 5 times 9.
+  assert(together < 0.5 * alone, `Expected far less than ${alone} dispatches, got ${together}`);
+});
+
+Deno.test("a prompt that is given up while it is fed with others stops none of them", async () => {
+  using model = await open();
+  const [first, second, third] = promptsOf(model, 3) as [number[], number[], number[]];
+  using session = model.createSession();
+  session.append(second);
+  const { runChunk } = Scheduler.prototype;
+  const fed: number[] = [];
+  Scheduler.prototype.runChunk = function (recorder, signal, nSequences) {
+    if (fed.push(nSequences) === 1) session.dispose();
+    return runChunk.call(this, recorder, signal, nSequences);
+  };
+  try {
+    const given = assertRejects(() => session.generate({ maxTokens: 8 }).result, TypeError, "The session was disposed");
+    const texts = await Promise.all([first, third].map((prompt) => drain(model.generate(prompt, { maxTokens: 8 }))));
+    await given;
+    assertEquals(fed, [3, 2]);
+    await assertAsAlone(model, first, texts[0]!, { maxTokens: 8 });
+    await assertAsAlone(model, third, texts[1]!, { maxTokens: 8 });
+  } finally {
+    Scheduler.prototype.runChunk = runChunk;
+  }
 });
 
 Deno.test("a text does not depend on the order in which generations start, nor its random numbers on the others", async () => {
