@@ -38,6 +38,7 @@ export class FaultyDevice {
     device.addEventListener("uncapturederror", (event) => {
       this.uncaptured.push((event as GPUUncapturedErrorEvent).error.message);
     });
+    keepCompiled(device);
     const { queue } = device;
     const createBuffer = device.createBuffer.bind(device);
     const push = device.pushErrorScope.bind(device);
@@ -108,4 +109,21 @@ export class FaultyDevice {
     void GPUDevice.prototype.popErrorScope.call(this.device);
     return buffer;
   }
+}
+
+/** Has a device compile each kernel once, however many models are loaded on it. */
+function keepCompiled(device: GPUDevice): void {
+  const modules = new Map<string, GPUShaderModule>();
+  const pipelines = new Map<GPUShaderModule, GPUComputePipeline>();
+  const kept = <K, V>(all: Map<K, V>, key: K, make: () => V): V => {
+    const found = all.get(key) ?? make();
+    all.set(key, found);
+    return found;
+  };
+  const createShaderModule = device.createShaderModule.bind(device);
+  const createComputePipeline = device.createComputePipeline.bind(device);
+  device.createShaderModule = (descriptor) => kept(modules, descriptor.code, () => createShaderModule(descriptor));
+  device.createComputePipeline = (descriptor) =>
+    kept(pipelines, descriptor.compute.module, () => createComputePipeline(descriptor));
+  device.createComputePipelineAsync = (descriptor) => Promise.resolve(device.createComputePipeline(descriptor));
 }

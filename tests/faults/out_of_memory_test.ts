@@ -36,6 +36,8 @@ Deno.test("work without memory for any one buffer says so, keeps none, and goes 
   // 250 tokens fit in the first cache, 260 do not.
   const prompt = Array.from({ length: 250 }, (_, i) => 3 + (i * 37) % 200);
   using model = await loadModel(folder, { device, contextLength: 512, maxBatch: 4 });
+  // Staging buffers are used again; how many there are depends on who waits when.
+  const held = () => [...live].filter(({ label }) => label !== "staging").length;
   const works = {
     generate: async () => [...(await model.generate(prompt, { maxTokens: 10, topLogprobs: 2 }).result).tokens],
     speculate: async () => [...(await model.generate(prompt, { maxTokens: 10, speculate: 3 }).result).tokens],
@@ -59,7 +61,7 @@ Deno.test("work without memory for any one buffer says so, keeps none, and goes 
   };
   for (const [name, work] of Object.entries(works)) {
     const expected = await work();
-    const kept = live.size;
+    const kept = held();
     for (const mode of ["scope", "throw"] as const) {
       for (let failing = 0, isOver = false; !isOver; failing++) {
         const first = faulty.allocations;
@@ -75,7 +77,7 @@ Deno.test("work without memory for any one buffer says so, keeps none, and goes 
         }
         assert(!isOver || failing > (name === "score" ? 3 : 15), what);
         assertEquals(faulty.uncaptured, [], what);
-        assert(live.size <= kept, `${what}: ${live.size} buffers, before it were ${kept}`);
+        assert(held() <= kept, `${what}: ${held()} buffers, before it were ${kept}`);
       }
     }
     assertEquals(await work(), expected);
