@@ -88,12 +88,12 @@ function describeRope(
   return `${scaling}, base ${grouped(ropeTheta)}${part}, attention factor ${Number(attentionFactor.toPrecision(7))}`;
 }
 
-/** "12 (5 F32, 2 Q6_K, ...)", or "0". */
+/** "12 (5 F32, 2 Q6_K, ...)", or "none yet". */
 function countByType(tensors: Inspection["tensors"]): string {
   const counts = new Map<string, number>();
   for (const { dtype } of tensors) counts.set(dtype, (counts.get(dtype) ?? 0) + 1);
   const types = [...counts].sort(([, a], [, b]) => b - a).map(([dtype, count]) => `${count} ${dtype}`).join(", ");
-  return types === "" ? "0" : `${tensors.length} (${types})`;
+  return types === "" ? "none yet" : `${tensors.length} (${types})`;
 }
 
 /** The memory plan as a table, one row for each way to store weights and cache. */
@@ -118,10 +118,11 @@ export function planTable(plan: readonly MemoryPlan[]): string {
   return rows.map((row) => `${row.map(pad).join("  ")}\n`).join("");
 }
 
-/** What stands in the way of each plan, in words; empty where nothing is known to. */
+/** What stands in the way of plans, in words, those together that it is the same for; empty where nothing is known to. */
 function planNotes(plan: readonly MemoryPlan[]): string {
-  return plan.filter(({ fits }) => fits === false)
-    .map(({ weights, kvCache, note }) => `weights ${weights}, KV cache ${kvCache}: ${note}\n`).join("");
+  const notes = Map.groupBy(plan.filter(({ fits }) => fits === false), ({ kvCache, note }) => `${kvCache}: ${note}\n`);
+  return [...notes].map(([note, rows]) => `weights ${rows.map(({ weights }) => weights).join(", ")}, KV cache ${note}`)
+    .join("");
 }
 
 function grouped(count: number): string {

@@ -21,6 +21,7 @@ const { truncate: _always, stride: _none, windows: _never, buckets: _no, ...shar
 const options = {
   "row": choice(PUBLISHED_MODELS, `The model whose figures stand beside, ${PUBLISHED_MODELS[0]} unless given`),
   ...shared,
+  "lengths": { ...shared.lengths, help: `Context lengths, ${LENGTHS.join(",")} unless given` },
   "markdown": text("FILE", "Write the table and how it was measured as Markdown, for a model card"),
 };
 
