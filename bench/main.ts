@@ -1,9 +1,9 @@
 /**
- * usage: deno task bench [MODEL ...] [--only kernels|loading|generate|batch] [--json]
+ * usage: deno task bench [MODEL ...] [--only kernels|loading|generate|batch|speculation] [--json]
  *
  * Kernels in GB/s or GFLOP/s and as a share of what this device copies or multiplies at best, measured in the same
- * process; then how fast models load, read a prompt and generate, one text, several at once, and with guesses. MODEL is a folder or a .gguf file; without one it is
- * the demo's.
+ * process; then how fast models load, read a prompt and generate: one text, several at once, and with guesses. MODEL is
+ * a folder or a .gguf file; without one it is the demo's.
  *
  * @module
  */
@@ -44,7 +44,8 @@ async function measure(paths: readonly string[], only: string | undefined): Prom
       model,
       ...(isWanted("loading") ? { loading: await benchLoading(path) } : {}),
       ...(isWanted("generate") ? { generate: await benchGenerate(path) } : {}),
-      ...(isWanted("batch") ? { batch: await benchBatches(path), speculation: await benchSpeculation(path) } : {}),
+      ...(isWanted("batch") ? { batch: await benchBatches(path) } : {}),
+      ...(isWanted("speculation") ? { speculation: await benchSpeculation(path) } : {}),
     });
   }
   return report;
@@ -100,8 +101,7 @@ function print(report: Report): void {
           `the event loop blocked for ${blockedMs.toFixed(0)} ms at most`,
       );
     }
-    for (const { sequences, tokensPerSecond } of batch ?? []) {
-      const ratio = tokensPerSecond / batch![0]!.tokensPerSecond;
+    for (const { sequences, tokensPerSecond, ratio } of batch ?? []) {
       console.log(
         `  decode${String(sequences).padStart(3)} at once: ${tokensPerSecond.toFixed(1)} tok/s together (x${
           ratio.toFixed(2)
@@ -122,7 +122,7 @@ function print(report: Report): void {
 
 try {
   const options = {
-    "only": choice(["kernels", "loading", "generate", "batch"], "Measure only this"),
+    "only": choice(["kernels", "loading", "generate", "batch", "speculation"], "Measure only this"),
     "json": flag("Print one JSON document"),
   };
   const { positionals, values } = readOptions(Deno.args, { ...options, help: flag("Show this help") });
