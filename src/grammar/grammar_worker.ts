@@ -72,7 +72,7 @@ scope.onmessage = ({ data }) => {
     const { message, code } = error as Error & { code?: GrammarError["code"] };
     // What has no code stopped in the middle: a trap, or a stack that is full.
     if (code === undefined) scope.postMessage({ stopped: message });
-    else scope.postMessage({ fault: { told: message, ...placeOf(data, message) }, code });
+    else scope.postMessage({ fault: { told: message, ...(code === "Invalid" ? placeOf(data, message) : {}) }, code });
   }
 };
 

@@ -2,11 +2,11 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { toolFault, toolGrammar } from "../../src/chat/tool_grammar.ts";
 import { GrammarError } from "../../src/errors.ts";
 import { type Grammar, resolveGrammar } from "../../src/grammar/grammar.ts";
+import type { GrammarWorkers } from "../../src/grammar/grammar_workers.ts";
 import { grammarWorkers } from "./grammar_fixture.ts";
 
 /** What is said of a grammar that cannot be used. */
-async function refusalOf(grammar: Grammar): Promise<string> {
-  using workers = grammarWorkers();
+async function refusalOf(workers: GrammarWorkers, grammar: Grammar): Promise<string> {
   return (await assertRejects(() => workers.begin(resolveGrammar(grammar)), GrammarError)).message;
 }
 
@@ -54,20 +54,20 @@ const REFUSED: readonly (readonly [Grammar, string])[] = [
   [{ lark: 'start: "a' }, "the grammar: line 1, column 10: this cannot be read; is a text or an expression left open?"],
 ];
 
-for (const [grammar, said] of REFUSED) {
-  Deno.test(`a grammar that cannot be used is refused by place and reason: ${said}`, async () => {
-    assertEquals(await refusalOf(grammar), `Cannot use ${said}`);
-  });
-}
+Deno.test("a grammar that cannot be used is refused by its place and what to do, and none spoils the next", async () => {
+  using workers = grammarWorkers();
+  for (const [grammar, said] of REFUSED) assertEquals(await refusalOf(workers, grammar), `Cannot use ${said}`);
+});
 
-for (const template of ["<tool_call>", "[TOOL_CALLS]", ""]) {
-  Deno.test(`a tool whose parameters cannot be used is named, by the template "${template}"`, async () => {
-    const tool = (name: string, parameters: Record<string, unknown>) =>
-      ({ type: "function", isStrict: true, function: { name, parameters } }) as const;
+Deno.test("a tool whose parameters cannot be used is named, by every template", async () => {
+  using workers = grammarWorkers();
+  const tool = (name: string, parameters: Record<string, unknown>) =>
+    ({ type: "function", isStrict: true, function: { name, parameters } }) as const;
+  for (const template of ["<tool_call>", "[TOOL_CALLS]", ""]) {
     const refusal = async (parameters: Record<string, unknown>) => {
       const tools = [tool("look", {}), tool("stop", parameters)];
       const grammar = toolGrammar(tools, { template, specialTokens: new Map(), isRequired: false });
-      return toolFault(tools, grammar, await refusalOf(grammar));
+      return toolFault(tools, grammar, await refusalOf(workers, grammar));
     };
     const opening = 'Cannot use the parameters of tool "stop": ';
     assertEquals(
@@ -75,5 +75,5 @@ for (const template of ["<tool_call>", "[TOOL_CALLS]", ""]) {
       `${opening}at #/properties/at: it cannot be held to "not"; leave that out`,
     );
     assertEquals(await refusal({ not: {} }), `${opening}it cannot be held to "not"; leave that out`);
-  });
-}
+  }
+});
