@@ -6,13 +6,16 @@
  */
 import { encode } from "./encode.ts";
 import type { Faults } from "./faults.ts";
-import { Pacer } from "./pacer.ts";
+import { Pacer, SUBMIT_MS } from "./pacer.ts";
 import { PARAMS_STRIDE } from "./pipelines.ts";
 import { type Readback, ReadbackPool, type ReadRequest } from "./readback.ts";
 import type { Recorder } from "./recorder.ts";
 
 /** Dispatches that one submit may hold; their params fill a 1 MiB uniform buffer. */
 export const MAX_DISPATCHES = 4096;
+
+/** Milliseconds of running for which the event loop may stand. */
+const MOST_STANDING_MS = SUBMIT_MS / 2;
 
 /** See the module's description. */
 export class Runner {
@@ -22,6 +25,8 @@ export class Runner {
   readonly #readbacks: ReadbackPool;
   /** Learns how long the work of `run` takes; its unit is a multiply-add. */
   readonly #pacer: Pacer;
+  /** When the event loop is known to have turned. */
+  #turnedAt = 0;
   /** What the uniform buffer begins with: a recording that runs again, as a decoding step does, need not send it again. */
   #sent: { readonly recorder: Recorder; readonly byteLength: number } | undefined;
 
@@ -67,6 +72,11 @@ export class Runner {
     const { steps, params } = recorder;
     let previous: Promise<unknown> = Promise.resolve();
     let finished = performance.now();
+    // Short recordings in a row, as of a prompt's chunks, wait for no slice before: an abort would never be heard of.
+    if (finished - this.#turnedAt > MOST_STANDING_MS) {
+      await new Promise((resolve) => setTimeout(resolve));
+      this.#turnedAt = performance.now();
+    }
     for (let first = 0; first < steps.length;) {
       signal?.throwIfAborted();
       this.#faults.check();
@@ -90,6 +100,7 @@ export class Runner {
       // asking for the end of this one would block at once.
       await this.#faults.raise(previous, "finish work on");
       const asked = performance.now();
+      if (first > 0) this.#turnedAt = asked;
       const done = queue.onSubmittedWorkDone();
       const returned = performance.now();
       if (returned - asked > 1) this.#pacer.observe(work, returned - started);

@@ -8,10 +8,10 @@ const FOLDER = new URL("../testdata/tiny/head_dim_64", import.meta.url).pathname
 Deno.test("a client that leaves while its prompt is fed stops the work within a few calls to the device", async () => {
   using counted = await FaultyDevice.request();
   // Chunks of one token, so that a prompt takes many submits.
-  const options = { contextLength: 128, prefillChunk: 1, device: counted.device };
+  const options = { contextLength: 512, prefillChunk: 1, device: counted.device };
   using model = await loadModel(FOLDER, options);
   await using served = await serveModel({ prefixCache: 0 }, model);
-  const body = { model: MODEL, prompt: Array.from({ length: 120 }, (_, i) => 3 + i), max_tokens: 1 };
+  const body = { model: MODEL, prompt: Array.from({ length: 500 }, (_, i) => 3 + i % 120), max_tokens: 1 };
   let before = counted.calls;
   assertEquals((await served.post("/v1/completions", body)).status, 200);
   const whole = counted.calls - before;
