@@ -1,19 +1,22 @@
 // Matrix times several vectors, for software adapters: every invocation computes ROWS rows for TOKENS vectors.
 //
-//   out[t][out_begin + o] (+)= sum_k W[o][k] x[t][k] + bias[bias_begin + o]
+//   y[t][o] = sum_k W[o][k] x[t][k] + bias[bias_begin + o]
+//   out[t][out_begin + o] (+)= y[t][o];   with PER_OUTPUT 2 silu(y[t][o]) * y[t][rows / 2 + o], W being gate rows, then
+//   up rows
 //
 // Grid: (ceil(rows / (8 * ROWS)), ceil(n_rows / TOKENS)) workgroups of 8 invocations.
-// Prelude: ROWS (matrix rows an invocation), TOKENS (2, 4 or 8), AT_ONCE (8 / TOKENS, at most QUADS), TOUCHES (ROWS / 4,
+// Prelude: ROWS (matrix rows an invocation), PER_OUTPUT (rows that make an output: 1 or 2), TOKENS (2, 4 or 8), AT_ONCE (8 / TOKENS, at most QUADS), TOUCHES (ROWS / 4,
 // or 0), LOADS and QUADS (see the format), TAIL (the last group of a row has fewer than 32 columns).
-// Joined after a file of formats/. Needs subgroups of at least 8.
+// Joined after a file of formats/ and shared/silu. Needs subgroups of at least 8.
 //
 // The sums live in registers and run over k in order, so that none depends on the tile it falls in, nor on TOKENS.
 // Mesa's llvmpipe makes every load a scalar loop over lanes, about 100 cycles for a vec4 in eight lanes, and loads take
 // more than half of the time. Lane i therefore loads x of vector i % TOKENS, of AT_ONCE quads that follow one another,
-// and broadcasts, one instruction each, spread it; scales are loaded for two groups; and where loads are few enough,
-// lines of the next workgroup's weights are touched as in matvec_direct. What lost: every lane loading x (a fifth as
+// and broadcasts, one instruction each, spread it; and where loads are few enough, lines of the next workgroup's weights
+// are touched as in matvec_direct. What lost: every lane loading x (a fifth as
 // fast), more than 32 sums an invocation (slower, and seconds to compile), quads or pairs of groups in loops of their
-// own (a third slower: unrolled they leave the instruction cache), touches of 16-bit weights (a tenth slower).
+// own (a third slower: unrolled they leave the instruction cache), touches of 16-bit weights (a tenth slower), scales of
+// two groups in every other round (a tenth slower: a load that a branch leaves out takes half as long as one).
 
 struct Params {
   rows: u32,
@@ -35,34 +38,33 @@ struct Params {
 
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let first = workgroup.x * (8u * ROWS) + lane;
+  let outputs = params.rows / PER_OUTPUT;
+  let first = workgroup.x * (8u * ROWS / PER_OUTPUT) + lane;
   let first_token = workgroup.y * TOKENS;
   var row: array<u32, ROWS>;
   for (var r = 0; r < ROWS; r++) { // @unroll
-    row[r] = min(first + r * 8u, params.rows - 1u);
+    row[r] = min(first + r / PER_OUTPUT * 8u, outputs - 1u) + r % PER_OUTPUT * outputs;
   }
   let token_begin4 = params.x_begin4 + min(first_token + lane % TOKENS, params.n_rows - 1u) * params.columns4;
   let begin4 = token_begin4 + lane / TOKENS % AT_ONCE;
   let last4 = token_begin4 + params.columns4 - 1u;
   var total: array<array<f32, TOKENS>, ROWS>;
   let last_load = params.rows * params.groups * LOADS - 1u;
-  let stretch = 8u * ROWS * params.groups * LOADS;
+  let stretch = 8u * ROWS / PER_OUTPUT * params.groups * LOADS;
   let next = (workgroup.x + 1u) * stretch + lane * 4u;
   var touched = 0u;
-  var pair: array<vec4f, ROWS>;
   for (var g = 0u; g < params.groups; g++) {
     var scale: array<vec2f, ROWS>;
     if (SCALED) {
       for (var r = 0; r < ROWS; r++) { // @unroll
-        if ((g & 1u) == 0u) {
-          pair[r] = scale_pair(row[r], g / 2u, params.groups);
-        }
-        scale[r] = select(pair[r].xy, pair[r].zw, (g & 1u) != 0u);
+        scale[r] = scale_of(row[r], g, params.groups);
       }
     }
     for (var l = 0; l < LOADS; l++) { // @unroll
       for (var i = 0; i < TOUCHES; i++) { // @unroll
-        touched ^= weight[min(next + ((g * LOADS + l) * TOUCHES + i) * 32u, last_load)].x;
+        let step = ((g * LOADS + l) * TOUCHES + i) * 32u;
+        let up = select(0u, outputs * params.groups * LOADS - stretch, PER_OUTPUT == 2u && step >= stretch);
+        touched ^= weight[min(next + step + up, last_load)].x;
       }
       var load: array<Load, ROWS>;
       for (var r = 0; r < ROWS; r++) { // @unroll
@@ -99,17 +101,23 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
       }
     }
   }
-  for (var r = 0; r < ROWS; r++) { // @unroll
-    let o = first + r * 8u;
-    var offset = 0.0;
-    if (params.has_bias != 0u) {
-      offset = bias[params.bias_begin + row[r]];
+  for (var r = 0; r < ROWS; r += PER_OUTPUT) { // @unroll
+    let o = first + r / PER_OUTPUT * 8u;
+    var offset: array<f32, PER_OUTPUT>;
+    for (var i = 0; i < PER_OUTPUT; i++) { // @unroll
+      offset[i] = 0.0;
+      if (params.has_bias != 0u) {
+        offset[i] = bias[params.bias_begin + row[r + i]];
+      }
     }
     for (var t = 0; t < TOKENS; t++) { // @unroll
       // A matrix has rows: the second condition never holds, but keeps the compiler from dropping the touches.
-      if ((o < params.rows && first_token + t < params.n_rows) || (params.rows == 0u && touched != 0u)) {
+      if ((o < outputs && first_token + t < params.n_rows) || (params.rows == 0u && touched != 0u)) {
         let at = params.out_begin + (first_token + t) * params.out_stride + o;
-        var value = total[r][t] + offset;
+        var value = total[r][t] + offset[0];
+        if (PER_OUTPUT == 2u) {
+          value = silu(value) * (total[r + PER_OUTPUT - 1u][t] + offset[PER_OUTPUT - 1u]);
+        }
         if (params.add != 0u) {
           value += out[at];
         }

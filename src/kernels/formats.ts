@@ -22,9 +22,12 @@ const SOURCES: Readonly<Record<WeightFormat, readonly string[]>> = {
   q6k: [wgsl.shared_codes, wgsl.formats_q6k],
 };
 
+/** Formats in which each group's scale and minimum are a word of their own. */
+const HAS_SCALES_APART: readonly WeightFormat[] = ["q4m", "q5m"];
+
 /** The WGSL texts that declare the bindings `weight` and `scales` of a format, and read them. */
 export function formatSource(format: WeightFormat): readonly string[] {
-  return SOURCES[format];
+  return HAS_SCALES_APART.includes(format) ? SOURCES[format] : [...SOURCES[format], wgsl.formats_scale_of_pair];
 }
 
 /** A format's prelude: LOADS loads to a group, QUADS times 4 weights to a load. */

@@ -5,7 +5,7 @@
  */
 import { defineKernel, type Kernel } from "../gpu/kernel.ts";
 import { GROUP, type Matrix } from "../gpu/matrix.ts";
-import type { Recorder } from "../gpu/recorder.ts";
+import type { AdapterTraits, Recorder } from "../gpu/recorder.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import * as wgsl from "../../wgsl/mod.ts";
 import { formatConstants, formatFamily, formatSource } from "./formats.ts";
@@ -16,13 +16,13 @@ const BINDINGS = { weight: "read", scales: "read", x: "read", bias: "read", out:
 const PARAMS = { ...PRODUCT_PARAMS, n_rows: "u32", out_stride: "u32" } as const;
 type Params = keyof typeof PARAMS;
 
-type DirectNames = "LOADS" | "QUADS" | "TAIL" | "ROWS" | "TOKENS" | "AT_ONCE" | "TOUCHES";
+type DirectNames = "LOADS" | "QUADS" | "TAIL" | "ROWS" | "PER_OUTPUT" | "TOKENS" | "AT_ONCE" | "TOUCHES";
 
 const matmulDirect = formatFamily((format): Kernel<Bindings, Params, DirectNames> =>
   defineKernel({
     name: `matmul_direct.${format}`,
-    source: [...formatSource(format), wgsl.matmul_direct],
-    constants: ["LOADS", "QUADS", "TAIL", "ROWS", "TOKENS", "AT_ONCE", "TOUCHES"],
+    source: [...formatSource(format), wgsl.shared_silu, wgsl.matmul_direct],
+    constants: ["LOADS", "QUADS", "TAIL", "ROWS", "PER_OUTPUT", "TOKENS", "AT_ONCE", "TOUCHES"],
     bindings: BINDINGS,
     params: PARAMS,
     subgroups: true,
@@ -69,12 +69,22 @@ export interface Matmul {
   readonly out: Tensor;
   /** Column of `out` where the first matrix row goes. Default 0. */
   readonly outOffset?: number;
-  /** Columns of `out`. Default matrix.rows. */
+  /** Columns of `out`. Default matrix.rows, or half as many if `gated`. */
   readonly outStride?: number;
   /** Number of vectors. */
   readonly nRows: number;
   /** Whether to add to what `out` holds. Default false. */
   readonly add?: boolean;
+  /**
+   * Whether the rows are gate rows, then as many up rows, and silu(gate) * up the output, of half as many columns. Only
+   * where `canGate`. Default false.
+   */
+  readonly gated?: boolean;
+}
+
+/** Whether `matmul` of several vectors takes `gated` operands: a gate row and its up row must be in one binding. */
+export function canGate(traits: AdapterTraits, { parts }: Matrix): boolean {
+  return productVariantOf(traits) === "direct" && parts.length === 1;
 }
 
 /**
@@ -85,7 +95,9 @@ export interface Matmul {
  * @throws {RangeError} If the number of columns is no multiple of 4.
  */
 export function matmul(recorder: Recorder, operands: Matmul): void {
-  const { x, xOffset = 0, matrix, bias, out, outOffset = 0, outStride = matrix.rows, nRows, add = false } = operands;
+  const { x, xOffset = 0, matrix, bias, out, outOffset = 0, nRows, add = false, gated = false } = operands;
+  const PER_OUTPUT = gated ? 2 : 1;
+  const { outStride = matrix.rows / PER_OUTPUT } = operands;
   const { columns, groups } = matrix;
   if (columns % 4 !== 0) {
     throw new RangeError(`Cannot multiply by a matrix of ${columns} columns: their number must be a multiple of 4`);
@@ -107,7 +119,7 @@ export function matmul(recorder: Recorder, operands: Matmul): void {
     } else if (variant === "direct") {
       // Few vectors spread their quads over the lanes; their sums have the same bits.
       const TOKENS = nRows <= 2 ? 2 : nRows <= 4 ? 4 : 8;
-      const tile = { ROWS: 4, TOKENS, AT_ONCE: Math.min(8 / TOKENS, constants.QUADS) };
+      const tile = { ROWS: 4, PER_OUTPUT, TOKENS, AT_ONCE: Math.min(8 / TOKENS, constants.QUADS) };
       recorder.dispatch(matmulDirect[format], buffers, params, {
         ...{ ...constants, ...tile, TOUCHES: constants.LOADS <= 2 ? 1 : 0 },
       });

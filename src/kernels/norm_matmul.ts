@@ -1,13 +1,13 @@
 /**
  * Products with weight matrices that begin with a norm: one dispatch for one vector, several for many, where a norm
- * repeated by every tile would cost more than its dispatch.
+ * repeated by every tile would cost more than its dispatch. The gate stays part of the product where `canGate`.
  *
  * @module
  */
 import type { Matrix } from "../gpu/matrix.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import type { Tensor } from "../gpu/tensor.ts";
-import { matmul } from "./matmul.ts";
+import { canGate, matmul } from "./matmul.ts";
 import { hasMatvec, matvec } from "./matvec.ts";
 import { rmsNorm } from "./rms_norm.ts";
 import { siluMul } from "./silu_mul.ts";
@@ -55,11 +55,16 @@ export interface NormGatedMatmul extends NormMatmul {
 
 /** Records out = silu(gate) * up for each row of `x`, gate and up as `normMatmul` would give them. */
 export function normGatedMatmul(recorder: Recorder, operands: NormGatedMatmul): void {
-  const { x, firstRow = 0, gain, eps, matrix, bias, gateUp, out, nRows } = operands;
+  const { x, firstRow = 0, gain, eps, normed, matrix, bias, gateUp, out, nRows } = operands;
   // A gate row and its up row must be in one binding.
   if (nRows === 1 && hasMatvec(recorder.traits) && matrix.parts.length === 1) {
     const norm = { gain, eps };
     matvec(recorder, { x, xOffset: firstRow, norm, matrix, gated: true, bias, out, outOffset: 0, add: false });
+    return;
+  }
+  if (canGate(recorder.traits, matrix)) {
+    rmsNorm(recorder, { x, weight: gain, out: normed, nRows, dim: matrix.columns, eps, firstRow });
+    matmul(recorder, { x: normed, matrix, bias, out, nRows, gated: true });
     return;
   }
   normMatmul(recorder, { ...operands, out: gateUp });

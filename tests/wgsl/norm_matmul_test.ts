@@ -71,6 +71,7 @@ async function check(traits: AdapterTraits, test: Case): Promise<void> {
 
 for (const [variant, traits] of VARIANTS) {
   const isFused = variant !== "plain";
+  const isGated = variant === "direct";
   for (const format of WEIGHT_FORMATS) {
     Deno.test(`normMatmul() agrees with its twins: ${variant}, ${format}`, async (t) => {
       const shapes: readonly [number, number][] = [[8, 4], [104, 100], [1032, 36], [16, 11008]];
@@ -84,6 +85,10 @@ for (const [variant, traits] of VARIANTS) {
           `${rows} rows of ${columns}, gated`,
           () => check(traits, { ...test, gated: true, dispatches: isFused ? 1 : 3 }),
         );
+      }
+      for (const [nRows, rows] of [[2, 8], [9, 104]] as const) {
+        const test = { format, nRows, rows, columns: 100, gated: true, bias: nRows === 9 };
+        await t.step(`${nRows} vectors, gated`, () => check(traits, { ...test, dispatches: isGated ? 2 : 3 }));
       }
     });
   }
@@ -100,6 +105,8 @@ for (const [variant, traits] of VARIANTS) {
     await t.step("parts", () => check(traits, { ...inParts, gated: false, dispatches: isFused ? 3 : 4 }));
     // Gate rows and their up rows are in different bindings.
     await t.step("gated parts", () => check(traits, { ...inParts, gated: true, dispatches: isFused ? 4 : 5 }));
-    await t.step("3 vectors", () => check(traits, { ...test, nRows: 3, gated: true, dispatches: 3 }));
+    const three = { ...test, nRows: 3, gated: true };
+    await t.step("3 vectors", () => check(traits, { ...three, dispatches: isGated ? 2 : 3 }));
+    await t.step("3 vectors, gated parts", () => check(traits, { ...three, partRows: 40, dispatches: 5 }));
   });
 }

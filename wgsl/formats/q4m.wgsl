@@ -23,3 +23,8 @@ fn scale_pair(row: u32, pair: u32, groups: u32) -> vec4f {
   let first = row * groups + 2u * pair;
   return vec4f(unpack2x16float(scales[first]), unpack2x16float(scales[first + 1u]));
 }
+
+// The same of one group.
+fn scale_of(row: u32, g: u32, groups: u32) -> vec2f {
+  return unpack2x16float(scales[row * groups + g]);
+}
