@@ -10,7 +10,9 @@ import { attentionCheck, AttentionRoom } from "./attention_check.ts";
 import { oneLayerOfEachKind } from "./layer_kinds.ts";
 import { type Product, productCheck, sampledRows } from "./product_check.ts";
 import type { Runtime } from "./runtime.ts";
+import type { Scratch } from "./scratch.ts";
 import { runChecks } from "./snapshots.ts";
+import type { LlamaWeights } from "./weights.ts";
 
 /** Rows of each part of the head that are checked: a whole vocabulary takes as long as many layers. */
 const HEAD_ROWS = 4096;
@@ -24,9 +26,37 @@ const HEAD_ROWS = 4096;
 export async function checkKernels(runtime: Runtime): Promise<void> {
   const { gpu, llama, stepLlama, prefillChunk, maxBatch } = runtime;
   const { scratch } = prefillChunk < maxBatch ? stepLlama : llama;
-  const { hidden, attended, activated, qkv, logits } = scratch;
   const { config, weights } = oneLayerOfEachKind(runtime.config, llama.weights);
-  const products = weights.layers.flatMap((layer): Product[] => [
+  const products = distinct(productsOf(weights, scratch), dispatchesOf);
+  const rows = products.map(sampledRows);
+  const longest = Math.max(...products.map(({ matrix }, i) => rows[i]!.length * matrix.columns));
+  using ids = await gpu.allocate(() => {
+    const all = Uint32Array.from(rows.flat());
+    return gpu.tensorOf("rows that are checked", "u32", [all.length], all);
+  });
+  using unpacked = await gpu.allocate(() => gpu.createTensor("checked rows", "f32", [longest]));
+  using room = await AttentionRoom.of(runtime, scratch);
+  let idsOffset = 0;
+  const checks = products.map((product, i) => {
+    const check = productCheck(runtime, scratch, product, { ids, idsOffset, unpacked });
+    idsOffset += rows[i]!.length;
+    return check;
+  });
+  const layers = weights.layers.map(({ headNorm }, i) => ({
+    headNorm,
+    isRotated: !config.noRopeLayers.includes(i),
+    window: config.slidingLayers.includes(i) ? config.slidingWindow : undefined,
+  }));
+  for (const layer of room === undefined ? [] : distinct(layers, ({ isRotated, window }) => `${isRotated} ${window}`)) {
+    checks.push(attentionCheck(runtime, scratch, layer, room!));
+  }
+  await runChecks(gpu, checks);
+}
+
+/** The products of a forward pass. */
+function productsOf({ layers, lmHead, norm }: LlamaWeights, scratch: Scratch): Product[] {
+  const { hidden, attended, activated, qkv, logits } = scratch;
+  const products = layers.flatMap((layer): Product[] => [
     { matrix: layer.qkvProj, bias: layer.qkvBias, x: hidden, gain: layer.inputNorm, out: qkv },
     { matrix: layer.oProj, bias: layer.oBias, x: attended, out: hidden, adds: true },
     {
@@ -37,37 +67,12 @@ export async function checkKernels(runtime: Runtime): Promise<void> {
   ]);
   const formats = new Set(products.flatMap(({ matrix: { parts } }) => parts.map(({ format }) => format)));
   products.push({
-    ...{ matrix: firstRows(weights.lmHead, HEAD_ROWS), bias: undefined, x: hidden, gain: weights.norm, out: logits },
+    ...{ matrix: firstRows(lmHead, HEAD_ROWS), bias: undefined, x: hidden, gain: norm, out: logits },
     // A prompt and a decoded token take one row of logits. Tiles of another format than the layers' are compiled for
     // several rows alone.
-    isSingle: !weights.lmHead.parts.every(({ format }) => formats.has(format)),
+    isSingle: !lmHead.parts.every(({ format }) => formats.has(format)),
   });
-  const layers = weights.layers.map(({ headNorm }, i) => ({
-    headNorm,
-    isRotated: !config.noRopeLayers.includes(i),
-    window: config.slidingLayers.includes(i) ? config.slidingWindow : undefined,
-  }));
-  const checked = distinct(products, dispatchesOf);
-  const rows = checked.map(sampledRows);
-  const longest = Math.max(...checked.map(({ matrix }, i) => rows[i]!.length * matrix.columns));
-  using ids = await gpu.allocate(() => {
-    const all = Uint32Array.from(rows.flat());
-    return gpu.tensorOf("rows that are checked", "u32", [all.length], all);
-  });
-  using unpacked = await gpu.allocate(() => gpu.createTensor("checked rows", "f32", [longest]));
-  using room = await AttentionRoom.of(runtime, scratch);
-  let idsOffset = 0;
-  const checks = checked.map((product, i) => {
-    const check = productCheck(runtime, scratch, product, { ids, idsOffset, unpacked });
-    idsOffset += rows[i]!.length;
-    return check;
-  });
-  if (room !== undefined) {
-    for (const layer of distinct(layers, ({ isRotated, window }) => `${isRotated} ${window}`)) {
-      checks.push(attentionCheck(runtime, scratch, layer, room));
-    }
-  }
-  await runChecks(gpu, checks);
+  return products;
 }
 
 /** Some rows of each part of a matrix. */
