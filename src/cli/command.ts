@@ -65,7 +65,12 @@ const OPTION_NAMES: readonly (readonly [said: string, meant: string])[] = [
 
 /** An error of the library in the words of the command line. */
 export function inOptionNames(message: string): string {
-  return OPTION_NAMES.reduce((text, [said, meant]) => text.replaceAll(said, meant), message);
+  // "topK must be ...", which is how an option's value is refused.
+  const named = message.replace(
+    /^[a-z]+([A-Z][a-z]*)*(?= must be )/,
+    (name) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
+  );
+  return OPTION_NAMES.reduce((text, [said, meant]) => text.replaceAll(said, meant), named);
 }
 
 /** A path as the user meant it: relative to where the command was called, even through `deno task`. */

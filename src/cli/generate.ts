@@ -41,7 +41,7 @@ export const samplingOptions = {
     max: 1,
   }),
   "min-p": number("Drop tokens that are less likely than this share of the likeliest", { min: 0, max: 1 }),
-  "repetition-penalty": number("Divides logits of tokens that were there before", { min: 0, above: true, max: 100 }),
+  "repetition-penalty": number("Divides logits of tokens that were there before", { min: 0.01, max: 100 }),
   "presence-penalty": number("Taken from logits of tokens that were generated before", { min: -2, max: 2 }),
   "frequency-penalty": number("The same for each time that one was generated", { min: -2, max: 2 }),
   "logit-bias": biases,
