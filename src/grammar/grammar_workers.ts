@@ -92,7 +92,9 @@ export class GrammarWorkers implements Disposable {
     const ask = async (request: GrammarRequest, timeoutMs: number): Promise<GrammarState> => {
       isSound = false;
       const answer = await call<GrammarAnswer>(worker, request, { timeoutMs, failure: tooComplex, signal: signals });
-      if ("stopped" in answer) throw tooComplex("it takes more memory than it may", answer.stopped);
+      if ("stopped" in answer) {
+        throw tooComplex("it takes more memory than it may, or trips what follows it", answer.stopped);
+      }
       isSound = true;
       if ("fault" in answer) throw new GrammarError(answer.code, refusal(grammar.kind, answer.fault));
       return answer;
