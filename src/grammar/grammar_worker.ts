@@ -42,12 +42,14 @@ function placeOf(request: GrammarRequest, told: string): { place?: string } {
   if (json === undefined) return {};
   // Lines of the grammar follow in which it stands.
   const [what] = said.split(/\n *\d+ \| /);
+  let schema: unknown;
   try {
-    return { place: placeOfFault(JSON.parse(json), (part) => faultOf(part) === what) };
+    schema = JSON.parse(json);
   } catch {
-    // It is not JSON, which is then what is wrong.
+    // That it is not JSON is what is wrong.
     return {};
   }
+  return { place: placeOfFault(schema, (part) => faultOf(part) === what) };
 }
 
 /** What is said of a schema alone; undefined where it can be used. */
@@ -56,7 +58,25 @@ function faultOf(schema: unknown): string | undefined {
     vocabulary!.matcher("jsonSchema", JSON.stringify(schema)).free();
     return undefined;
   } catch (error) {
-    return (error as Error).message;
+    if (!isRefusal(error)) throw error;
+    return error.message;
+  }
+}
+
+/** Whether an error says what is wrong with a grammar. What does not has stopped in the middle: a trap, or a full stack. */
+function isRefusal(error: unknown): error is Error & { readonly code: GrammarError["code"] } {
+  return (error as { code?: unknown }).code !== undefined;
+}
+
+/** What is said of a request that was refused. */
+function answerTo(
+  request: GrammarRequest,
+  { message, code }: Error & { readonly code: GrammarError["code"] },
+): GrammarAnswer {
+  try {
+    return { fault: { told: message, ...(code === "Invalid" ? placeOf(request, message) : {}) }, code };
+  } catch {
+    return { fault: { told: message }, code, isSpent: true };
   }
 }
 
@@ -69,10 +89,7 @@ scope.onmessage = ({ data }) => {
     // Looking for what may follow can show that nothing may.
     scope.postMessage({ allowed, isComplete: matcher.isStopped }, [allowed.buffer]);
   } catch (error) {
-    const { message, code } = error as Error & { code?: GrammarError["code"] };
-    // What has no code stopped in the middle: a trap, or a stack that is full.
-    if (code === undefined) scope.postMessage({ stopped: message });
-    else scope.postMessage({ fault: { told: message, ...(code === "Invalid" ? placeOf(data, message) : {}) }, code });
+    scope.postMessage(isRefusal(error) ? answerTo(data, error) : { stopped: (error as Error).message });
   }
 };
 

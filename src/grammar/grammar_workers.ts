@@ -25,10 +25,13 @@ export interface GrammarState {
   readonly isComplete: boolean;
 }
 
-/** What the worker answers: where the text stands, why the grammar fails, or that the worker is of no more use. */
+/**
+ * What the worker answers: where the text stands, why the grammar fails, or that the worker is of no more use; it may be
+ * spent by looking for the place where a grammar fails, too.
+ */
 export type GrammarAnswer =
   | GrammarState
-  | { readonly fault: GrammarFault; readonly code: GrammarError["code"] }
+  | { readonly fault: GrammarFault; readonly code: GrammarError["code"]; readonly isSpent?: boolean }
   | { readonly stopped: string };
 
 /** Bounds on a grammar's time. */
@@ -95,7 +98,7 @@ export class GrammarWorkers implements Disposable {
       if ("stopped" in answer) {
         throw tooComplex("it takes more memory than it may, or trips what follows it", answer.stopped);
       }
-      isSound = true;
+      isSound = !("isSpent" in answer);
       if ("fault" in answer) throw new GrammarError(answer.code, refusal(grammar.kind, answer.fault));
       return answer;
     };

@@ -59,6 +59,15 @@ Deno.test("a grammar that cannot be used is refused by its place and what to do,
   for (const [grammar, said] of REFUSED) assertEquals(await refusalOf(workers, grammar), `Cannot use ${said}`);
 });
 
+Deno.test("a grammar is refused by what is wrong even where looking for the place trips the worker", async () => {
+  using workers = grammarWorkers();
+  // llguidance 1.9.1 quotes what it refuses up to byte 100, which here is the middle of a character.
+  const trap = { type: "string", pattern: [`a${"é".repeat(100)}`] };
+  const said = 'Cannot use the JSON Schema: it cannot be held to "not"; leave that out';
+  assertEquals(await refusalOf(workers, record({ not: {} }, { $defs: { trap } })), said);
+  assertEquals(await refusalOf(workers, { jsonSchema: { not: {} } }), said);
+});
+
 Deno.test("a tool whose parameters cannot be used is named, by every template", async () => {
   using workers = grammarWorkers();
   const tool = (name: string, parameters: Record<string, unknown>) =>
