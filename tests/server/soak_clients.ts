@@ -205,6 +205,27 @@ function slowReader(soak: Soak): Promise<string> {
   });
 }
 
+const HELLO = [{ role: "user", content: "Hello" }];
+
+const formatOf = (schema: object) => ({ type: "json_schema", json_schema: { name: "answer", schema } });
+
+const RECORD = {
+  type: "object",
+  properties: { kind: { enum: ["man", "wife", "sea"] }, age: { type: "integer", minimum: 0, maximum: 99 } },
+  required: ["kind", "age"],
+  additionalProperties: false,
+};
+
+/** Asks for an answer that is valid under a schema. */
+async function held(soak: Soak): Promise<string> {
+  const fields = { response_format: formatOf(RECORD), max_tokens: 100 };
+  const response = await post(soak, "/v1/chat/completions", chatBody(soak, fields));
+  if (response.status !== 200) return await whole(soak, Promise.resolve(response));
+  const { choices: [{ message, finish_reason: reason }] } = await response.json();
+  const { kind, age } = reason === "stop" ? JSON.parse(message.content) : {};
+  return RECORD.properties.kind.enum.includes(kind) && age >= 0 && age <= 99 ? "200" : "lost";
+}
+
 const BAD_BODIES: readonly (readonly [path: string, body: unknown])[] = [
   ["/v1/completions", { prompt: "x", temperature: "hot" }],
   ["/v1/completions", '{"model": "pg-nano", "prompt": "x", "temperature": 1e309}'],
@@ -215,6 +236,9 @@ const BAD_BODIES: readonly (readonly [path: string, body: unknown])[] = [
   ["/v1/completions", { prompt: "x", seed: 2 ** 53 }],
   ["/v1/completions", { prompt: "x", max_tokens: -1 }],
   ["/v1/chat/completions", { messages: [] }],
+  ["/v1/chat/completions", { messages: HELLO, response_format: formatOf({ type: "string", format: "nonsense" }) }],
+  // One that ends the worker which follows it.
+  ["/v1/chat/completions", { messages: HELLO, response_format: formatOf({ pattern: ["a" + "é".repeat(100)] }) }],
   ["/v1/chat/completions", { messages: "hi", unknown: 1 }],
   ["/v1/chat/completions", '{"messages": [{"role": "user", "content": "\\ud800"}]}'],
 ];
@@ -227,6 +251,7 @@ export const CLIENTS: Readonly<Record<string, Client>> = {
     ask: (soak) => whole(soak, post(soak, "/v1/chat/completions", chatBody(soak))),
   },
   "chat, streamed": { weight: 6, expected: ["200", BUSY], ask: chatStream },
+  "chat, held to a schema": { weight: 2, expected: ["200", BUSY], ask: held },
   "completion, streamed and compared": { weight: 6, expected: ["200", BUSY], ask: comparedStream },
   "completion, n = 3, sampled": {
     weight: 2,
