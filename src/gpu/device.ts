@@ -232,6 +232,16 @@ export class Gpu {
     return this.#runner.submit(recorders, requests);
   }
 
+  /**
+   * Time for the event loop, where the host would block in asking for the end of work that takes at least `ms` more. Ask
+   * when it is over.
+   *
+   * @returns Undefined where there is none to give.
+   */
+  pause(ms: number): Promise<unknown> | undefined {
+    return this.#runner.pause(ms);
+  }
+
   /** Reads a tensor, or a part of it, after everything submitted so far. */
   async read(tensor: Tensor, byteOffset: number = 0, byteLength?: number): Promise<Uint8Array<ArrayBuffer>> {
     const request = { tensor, byteOffset, byteLength: byteLength ?? tensor.byteLength - byteOffset };

@@ -8,9 +8,25 @@
 /** Milliseconds of GPU work that one submit should hold. */
 export const SUBMIT_MS = 50;
 
+/** Waits shorter than this keep nobody from anything. */
+const SHORT_MS = 20;
+
+/** Part of the least time of some work in which it is sure not to end. */
+const SURE_PART = 0.75;
+
+/**
+ * Milliseconds to leave to the event loop before asking for the end of work that takes at least `ms` more. A host whose
+ * question blocks until the answer comes, as Deno's does, would otherwise keep everything else waiting for all of it;
+ * asked too late, the GPU would have nothing to do.
+ */
+export function headStart(ms: number): number {
+  return ms < SHORT_MS ? 0 : SURE_PART * ms;
+}
+
 /** Learns how fast the device does a kind of work. */
 export class Pacer {
   #perMs: number;
+  #fastest = 0;
 
   /** @param perMs First guess of the work done in a millisecond, in any unit of the caller's. */
   constructor(perMs: number) {
@@ -22,6 +38,11 @@ export class Pacer {
     return this.#perMs * SUBMIT_MS;
   }
 
+  /** Milliseconds that so much work takes at least, by what was fastest of late; 0 while nothing is known. */
+  leastMs(work: number): number {
+    return this.#fastest === 0 ? 0 : work / this.#fastest;
+  }
+
   /**
    * Takes in one measurement. Later ones count for more, and a slow one at once: a submit that is too long is felt.
    *
@@ -31,6 +52,7 @@ export class Pacer {
   observe(work: number, ms: number): void {
     if (!(work > 0) || !(ms > 0)) return;
     const rate = work / ms;
+    this.#fastest = Math.max(rate, 0.95 * this.#fastest);
     const weight = rate < this.#perMs ? 0.7 : 0.3;
     // A first guess may be far off, but one odd measurement must not throw the next submit off by more than 4.
     const bounded = Math.min(Math.max(rate, this.#perMs / 4), this.#perMs * 4);

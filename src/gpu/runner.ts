@@ -6,7 +6,7 @@
  */
 import { encode } from "./encode.ts";
 import type { Faults } from "./faults.ts";
-import { Pacer, SUBMIT_MS } from "./pacer.ts";
+import { headStart, Pacer, SUBMIT_MS } from "./pacer.ts";
 import { PARAMS_STRIDE } from "./pipelines.ts";
 import { type Readback, ReadbackPool, type ReadRequest } from "./readback.ts";
 import type { Recorder } from "./recorder.ts";
@@ -25,6 +25,8 @@ export class Runner {
   readonly #readbacks: ReadbackPool;
   /** Learns how long the work of `run` takes; its unit is a multiply-add. */
   readonly #pacer: Pacer;
+  /** Whether the host has been seen to block where it asks for the end of work. */
+  #blocks = false;
   /** When the event loop is known to have turned. */
   #turnedAt = 0;
   /** What the uniform buffer begins with: a recording that runs again, as a decoding step does, need not send it again. */
@@ -41,6 +43,12 @@ export class Runner {
     this.#faults = faults;
     this.#readbacks = new ReadbackPool(device, usage);
     this.#pacer = new Pacer(perMs);
+  }
+
+  /** As `Gpu.pause`. */
+  pause(ms: number): Promise<unknown> | undefined {
+    const pause = this.#blocks ? headStart(ms) : 0;
+    return pause > 0 ? new Promise((resolve) => setTimeout(resolve, pause)) : undefined;
   }
 
   /** As `Gpu.submit`. */
@@ -99,14 +107,17 @@ export class Runner {
       // While this slice runs, the event loop turns: in Deno the slice before is told some 10 ms after its end, and
       // asking for the end of this one would block at once.
       await this.#faults.raise(previous, "finish work on");
+      const pause = this.pause(started + this.#pacer.leastMs(work) - performance.now());
+      await pause;
       const asked = performance.now();
-      if (first > 0) this.#turnedAt = asked;
+      if (first > 0 || pause !== undefined) this.#turnedAt = asked;
       const done = queue.onSubmittedWorkDone();
       const returned = performance.now();
-      if (returned - asked > 1) this.#pacer.observe(work, returned - started);
+      this.#blocks ||= returned - asked > 1;
+      if (this.#blocks) this.#pacer.observe(work, returned - started);
       previous = done.then(() => {
         const now = performance.now();
-        if (returned - asked <= 1) this.#pacer.observe(work, now - Math.max(started, finished));
+        if (!this.#blocks) this.#pacer.observe(work, now - Math.max(started, finished));
         finished = now;
       });
       previous.catch(() => {});

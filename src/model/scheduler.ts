@@ -57,11 +57,15 @@ export class Scheduler {
   /** Until when a pass waits for them, by `performance.now`. */
   #patience = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** While tokens on their way are left to come: work that is submitted meanwhile would delay them. */
+  #pausing: Promise<unknown> | undefined;
   #inChunk = false;
   #inPass = false;
   /** How long the latest pass takes, and when it is done, both expected until they are known. */
   #passMs = 0;
   #passEnd = 0;
+  /** When it is done at the earliest. */
+  #leastEnd = 0;
   /** When the GPU was last known to be done with a pass. */
   #lastDone = 0;
   #kept: Kept | undefined;
@@ -81,6 +85,7 @@ export class Scheduler {
 
   /** Runs a recording with chunks of some sequences, with passes between its submits. Called within `exclusive`. */
   async runChunk(recorder: Recorder, signal: AbortSignal, nSequences: number): Promise<void> {
+    await this.#pausing;
     this.#inChunk = true;
     try {
       await this.#runtime.gpu.run(recorder, signal, this.#isSteady ? () => this.#between(nSequences) : undefined);
@@ -144,7 +149,7 @@ export class Scheduler {
   /** Begins a pass if it is time for one, or sees to it that somebody looks again. */
   #pump(): void {
     clearTimeout(this.#timer);
-    if (this.#queue.length === 0 || this.#inPass || this.#inChunk) return;
+    if (this.#queue.length === 0 || this.#inPass || this.#inChunk || this.#pausing !== undefined) return;
     const now = performance.now();
     if (this.#isComplete(now)) void this.#pass();
     else this.#timer = setTimeout(() => this.#pump(), this.#patience - now);
@@ -247,10 +252,16 @@ export class Scheduler {
       });
     if (isSame) return kept;
     const recorder = gpu.record();
-    stepLlama.forward(recorder, members.map(({ decoding, nRows, bound }) => decoding.segment(nRows, bound, ropeTable)));
-    stepLlama.logits(recorder, 0, rowsOf(requests));
-    const { logits } = stepLlama.scratch;
+    const { tokens, logits } = stepLlama.scratch;
     let row = 0;
+    for (const { decoding, nRows } of members.length > 1 ? members : []) {
+      recorder.copy(decoding.token, 0, tokens, 4 * row, 4 * nRows);
+      row += nRows;
+    }
+    const segments = members.map(({ decoding, nRows, bound }) => decoding.segment(nRows, bound, ropeTable));
+    stepLlama.forward(recorder, members.length > 1 ? tokens : members[0]!.decoding.token, segments);
+    stepLlama.logits(recorder, 0, rowsOf(requests));
+    row = 0;
     for (const { decoding, nRows } of members) {
       if (nRows > 1) {
         decoding.verification!.record(recorder, logits, row, nRows);
@@ -274,7 +285,8 @@ export class Scheduler {
     const away = new Set(requests.map(({ decoding }) => decoding));
     this.#away = away;
     this.#expect(submittedAt + steps * SUBMIT_MS / pacer.budget, submittedAt);
-    const shared = new SharedReadback(readback, requests.length, (at) => {
+    this.#leastEnd = submittedAt + pacer.leastMs(steps);
+    const shared = new SharedReadback(readback, requests.length, () => this.#pause(), (at) => {
       const began = Math.max(submittedAt, this.#lastDone);
       pacer.observe(steps, at - began);
       this.#lastDone = at;
@@ -288,6 +300,16 @@ export class Scheduler {
       resolve(proposals.length > 0 ? decoding.verifies(part, proposals) : decoding.submitted(part, steps, steps));
       begin = end;
     });
+  }
+
+  /** Leaves the event loop to others for a part of the latest pass, unless a prompt is fed meanwhile. */
+  #pause(): Promise<unknown> | undefined {
+    const pause = this.#inChunk ? undefined : this.#runtime.gpu.pause(this.#leastEnd - performance.now());
+    if (pause === undefined) return undefined;
+    const over = pause.then(() => {
+      if (this.#pausing === over) this.#pausing = undefined;
+    });
+    return this.#pausing = over;
   }
 
   /** Notes when the latest pass is or will be done, and how long the next one waits for its members. */

@@ -11,6 +11,7 @@ const WAITED_MS = 2;
 /** See the module's description. */
 export class SharedReadback {
   readonly #readback: Readback;
+  readonly #pause: () => Promise<unknown> | undefined;
   readonly #onDone: (at: number) => void;
   #undecided: number;
   #bytes: Promise<Uint8Array<ArrayBuffer>> | undefined;
@@ -18,11 +19,18 @@ export class SharedReadback {
   /**
    * @param readback The bytes of all readers.
    * @param nReaders How many readers take a part or discard it.
+   * @param pause Time to leave to others before the bytes are asked for, if there is any.
    * @param onDone Told when the GPU was done, by `performance.now`, as soon as that is known.
    */
-  constructor(readback: Readback, nReaders: number, onDone: (at: number) => void) {
+  constructor(
+    readback: Readback,
+    nReaders: number,
+    pause: () => Promise<unknown> | undefined,
+    onDone: (at: number) => void,
+  ) {
     this.#readback = readback;
     this.#undecided = nReaders;
+    this.#pause = pause;
     this.#onDone = onDone;
   }
 
@@ -42,13 +50,16 @@ export class SharedReadback {
     };
   }
 
-  #fetch(): Promise<Uint8Array<ArrayBuffer>> {
+  async #fetch(): Promise<Uint8Array<ArrayBuffer>> {
+    const pause = this.#pause();
+    // Without a pause the bytes are asked for at once: what is submitted next would otherwise come first.
+    if (pause !== undefined) await pause;
     const called = performance.now();
     const bytes = this.#readback.fetch();
     const returned = performance.now();
     // Where the call itself waited for the GPU, what follows it is the host's sleep and no work.
-    if (returned - called > WAITED_MS) this.#onDone(returned);
+    if (pause !== undefined || returned - called > WAITED_MS) this.#onDone(returned);
     else bytes.then(() => this.#onDone(performance.now()), () => {});
-    return bytes;
+    return await bytes;
   }
 }

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { Pacer, SUBMIT_MS } from "../../src/gpu/pacer.ts";
+import { headStart, Pacer, SUBMIT_MS } from "../../src/gpu/pacer.ts";
 
 Deno.test("a pacer finds a device's speed from a first guess that is far off", () => {
   for (const speed of [1e3, 1e6, 1e9]) {
@@ -26,4 +26,18 @@ Deno.test("a pacer keeps a budget over zero whatever it measures", () => {
   const pacer = new Pacer(1000);
   for (const [work, ms] of [[0, 1], [1, 0], [NaN, 1], [1, NaN], [-1, 1]] as const) pacer.observe(work, ms);
   assertEquals(pacer.budget, 1000 * SUBMIT_MS);
+});
+
+Deno.test("a pacer knows the least time of some work by the fastest of late", () => {
+  const pacer = new Pacer(1);
+  assertEquals(pacer.leastMs(100), 0);
+  pacer.observe(100, 10);
+  pacer.observe(100, 40);
+  assert(pacer.leastMs(100) >= 10 && pacer.leastMs(100) < 11);
+  for (let submit = 0; submit < 100; submit++) pacer.observe(100, 40);
+  assertEquals(pacer.leastMs(100), 40);
+});
+
+Deno.test("long waits leave the event loop most of the time that they take at least, short ones nothing", () => {
+  assertEquals([0, 10, 40, 100].map(headStart), [0, 0, 30, 75]);
 });
