@@ -143,8 +143,8 @@ export class SyntheticModel {
   }
 
   #forward(recorder: Recorder, tokens: Tensor, position: number, nTokens: number): void {
-    this.#llama.forward(recorder, [{
-      ...{ tokens, nTokens, state: this.#state, cache: this.#cache, maxKvLength: position + nTokens },
+    this.#llama.forward(recorder, tokens, [{
+      ...{ nTokens, state: this.#state, cache: this.#cache, maxKvLength: position + nTokens },
       ropeTable: this.#ropeTable,
     }]);
   }

@@ -144,15 +144,14 @@ export class ChunkQueue {
     const logitsRows: number[] = [];
     const segments = placed.map(({ turn, begin, count }): Segment => {
       const { state, cache } = turn.sequence;
-      const firstToken = ids.length;
       ids.push(...turn.tokens.slice(begin, begin + count));
       gpu.upload(state, Uint32Array.of(begin));
       const isLast = turn.work.record === undefined && begin + count === turn.tokens.length;
       logitsRows.push(isLast ? rows.push(ids.length - 1) - 1 : -1);
-      return { tokens, firstToken, nTokens: count, state, cache, maxKvLength: begin + count, ropeTable };
+      return { nTokens: count, state, cache, maxKvLength: begin + count, ropeTable };
     });
     gpu.upload(tokens, Uint32Array.from(ids));
-    llama.forward(recorder, segments);
+    llama.forward(recorder, tokens, segments);
     if (rows.length > 0) llama.logitsOf(recorder, rows);
     for (const { turn: { work }, begin, count } of placed) work.record?.(recorder, begin, count);
     return logitsRows;

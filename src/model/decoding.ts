@@ -69,7 +69,7 @@ export class Decoding {
   /** Guesses and verifies, where that is asked for. */
   readonly verification: Verification | undefined;
   /** The token to feed next, and room for guesses after it: (maxBatch) u32. */
-  readonly #token: Tensor;
+  readonly token: Tensor;
   /** What has been fed and selected, as far as the host knows it. */
   #known: number[];
   #selected = 0;
@@ -93,7 +93,7 @@ export class Decoding {
     this.logits = gpu.createTensor("logits of one row", "f32", [config.vocabSize]);
     this.#selection = createSelection(gpu, config.vocabSize, RING);
     setStopIds(gpu, this.#selection, stopIds);
-    this.#token = gpu.createTensor("next token", "u32", [maxBatch]);
+    this.token = gpu.createTensor("next token", "u32", [maxBatch]);
     if (speculate > 0) this.verification = new Verification(gpu, config.vocabSize, speculate);
     const { topLogprobs } = sampling;
     if (topLogprobs !== undefined) {
@@ -221,15 +221,15 @@ export class Decoding {
     return Math.min(bound, runtime.contextLength);
   }
 
-  /** The token to feed next and the guesses after it, as rows of a pass. */
+  /** Rows of a pass: the token to feed next and the guesses after it. */
   segment(nTokens: number, maxKvLength: number, ropeTable: Tensor): Segment {
     const { state, cache } = this.sequence;
-    return { tokens: this.#token, nTokens, state, cache, maxKvLength, ropeTable };
+    return { nTokens, state, cache, maxKvLength, ropeTable };
   }
 
   /** Puts guesses after the token to feed next, for what is submitted from now on. */
   uploadProposals(proposals: readonly number[]): void {
-    if (proposals.length > 0) this.sequence.runtime.gpu.upload(this.#token, Uint32Array.from(proposals), 4);
+    if (proposals.length > 0) this.sequence.runtime.gpu.upload(this.token, Uint32Array.from(proposals), 4);
   }
 
   /** Records the selection of the next token. */
@@ -237,7 +237,7 @@ export class Decoding {
     const { state, runtime } = this.sequence;
     const nStopIds = runtime.stopIds.length;
     select(recorder, {
-      ...{ logits, state, token: this.#token, selection: this.#selection, nStopIds, sampling: this.#sampling },
+      ...{ logits, state, token: this.token, selection: this.#selection, nStopIds, sampling: this.#sampling },
       isMasked: this.#constraint !== undefined,
       ...(this.#logprobs === undefined ? {} : { logprobs: this.#logprobs }),
     });
@@ -295,7 +295,7 @@ export class Decoding {
       this.#selected += ids.length;
       sequence.nFed += ids.length;
       gpu.upload(sequence.state, Uint32Array.of(sequence.nFed, 0, this.#selected));
-      gpu.upload(this.#token, Uint32Array.of(ids.at(-1)!));
+      gpu.upload(this.token, Uint32Array.of(ids.at(-1)!));
       return ids;
     });
   }
@@ -309,7 +309,7 @@ export class Decoding {
     this.#selection.dispose();
     this.#logprobs?.dispose();
     this.verification?.dispose();
-    this.#token.dispose();
+    this.token.dispose();
   }
 
   #batch(count: number, { discard }: Readback, fetch: () => Promise<number[]>): Batch {

@@ -20,10 +20,6 @@ import type { LlamaWeights } from "./weights.ts";
 
 /** Rows of a pass that continue one sequence. */
 export interface Segment {
-  /** Token ids: (at least firstToken + nTokens) u32. */
-  readonly tokens: Tensor;
-  /** Where the segment's begin in them. Default 0. */
-  readonly firstToken?: number;
   /** How many tokens. */
   readonly nTokens: number;
   /** Sequence state; its first word is the position of the segment's first token. */
@@ -51,10 +47,11 @@ export class Llama {
   /**
    * Records the layers. What looks at one row alone takes all rows at once, attention takes segment by segment.
    *
+   * @param tokens Ids of all rows: (at least nRows) u32.
    * @param segments Of different sequences. Their rows stand one after the other, at most as many as `scratch` is for.
    * Afterwards `scratch.hidden` holds the last hidden rows: (nRows, hiddenSize).
    */
-  forward(recorder: Recorder, segments: readonly Segment[]): void {
+  forward(recorder: Recorder, tokens: Tensor, segments: readonly Segment[]): void {
     const { nHeads, nKvHeads, headDim, rmsNormEps: eps } = this.config;
     const { hidden, normed, qkv, q, attended, softmax, partials, gateUp, activated } = this.scratch;
     const { headNormEps, slidingWindow, slidingLayers, noRopeLayers } = this.config;
@@ -65,9 +62,7 @@ export class Llama {
       nRows += segment.nTokens;
       return { ...segment, firstRow };
     });
-    for (const { tokens, firstToken: tokensOffset = 0, nTokens, firstRow } of placed) {
-      embed(recorder, { tokens, tokensOffset, table: this.weights.embedTokens, out: hidden, nTokens, firstRow });
-    }
+    embed(recorder, { tokens, table: this.weights.embedTokens, out: hidden, nTokens: nRows });
     this.weights.layers.forEach((layer, i) => {
       const attentionInput = { x: hidden, gain: layer.inputNorm, eps, normed, nRows };
       normMatmul(recorder, { ...attentionInput, matrix: layer.qkvProj, bias: layer.qkvBias, out: qkv });

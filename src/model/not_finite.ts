@@ -52,8 +52,8 @@ async function search(sequence: Sequence, tokens: readonly number[]): Promise<st
   const run = async (nLayers: number) => {
     const recorder = gpu.record();
     const beginning = { ...weights, layers: weights.layers.slice(0, nLayers) };
-    new Llama({ ...config, nLayers }, beginning, scratch).forward(recorder, [
-      { tokens: token, nTokens: 1, state, cache, maxKvLength: tokens.length, ropeTable },
+    new Llama({ ...config, nLayers }, beginning, scratch).forward(recorder, token, [
+      { nTokens: 1, state, cache, maxKvLength: tokens.length, ropeTable },
     ]);
     if (nLayers === config.nLayers) llama.logits(recorder, 0, 1);
     await gpu.run(recorder);

@@ -37,7 +37,7 @@ export async function warmUp(runtime: Runtime): Promise<void> {
     gpu.pipelines.ahead(() => {
       const chunk = Math.min(CHUNK, contextLength, runtime.prefillChunk);
       for (const [nTokens, maxKvLength] of [[chunk, chunk], [1, 1], [1, Math.min(MANY_KEYS, contextLength)]] as const) {
-        first.forward(recorder, [{ tokens: scratch.tokens, nTokens, state, cache, maxKvLength, ropeTable }]);
+        first.forward(recorder, scratch.tokens, [{ nTokens, state, cache, maxKvLength, ropeTable }]);
       }
       first.logits(recorder, 0, 1);
       select(recorder, { logits: scratch.logits, state, token, selection, nStopIds: 0 });
