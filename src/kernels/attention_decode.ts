@@ -41,10 +41,10 @@ type Names =
 type DecodeKernel = Kernel<Bindings, Params, Names>;
 
 /**
- * Keys of one split, for each variant: constants, so that a split's result never depends on how many there are. A GPU
- * profits from larger ones, because what splits write is read again by the merge.
+ * Keys of one split: a constant, so that a split's result never depends on how many there are. What splits write is read
+ * again by the merge, less of it where they are larger; where they are smaller, more of them share a GPU, or the cores.
  */
-const SPLIT = { direct: 256, shared: 256 } as const;
+const SPLIT = 256;
 
 const NAMES: readonly Names[] = [...SHAPE_NAMES, "HAS_HADAMARD", "STAGES", "ROTARY_DIM4", "SPLIT", "HEADS", "PARTS"];
 
@@ -130,7 +130,7 @@ export function attentionPartialsShape(
   { nHeads, headDim }: AttentionHeads,
   maxKvLength: number,
 ): [nSplits: number, nHeads: number, width: number] {
-  return [Math.ceil(maxKvLength / SPLIT.direct), nHeads, headDim + 4];
+  return [Math.ceil(maxKvLength / SPLIT), nHeads, headDim + 4];
 }
 
 /**
@@ -141,8 +141,8 @@ export function decodeAttention(recorder: Recorder, operands: DecodeAttention): 
   const { qkv, table, k, v, state, partials, out, maxKvLength, capacity, cacheFormat } = operands;
   const { nHeads, nKvHeads, headDim, rotaryDim = headDim, row = 0, window = NO_WINDOW } = operands;
   const variant = variantOf(recorder);
-  const nWindowSplits = Math.ceil((window - 1) / SPLIT[variant]) + 1;
-  const n_splits = Math.min(nWindowSplits, Math.ceil(maxKvLength / SPLIT[variant]));
+  const nWindowSplits = Math.ceil((window - 1) / SPLIT) + 1;
+  const n_splits = Math.min(nWindowSplits, Math.ceil(maxKvLength / SPLIT));
   const quads = headDim / 4;
   const PARTS = Math.ceil(quads / 8);
   const most = variant === "direct" ? Math.floor(32 / PARTS) : Math.min(4, Math.floor(16 / PARTS));
@@ -154,7 +154,7 @@ export function decodeAttention(recorder: Recorder, operands: DecodeAttention): 
   const SLOTS = width / 8;
   const STRIPS = Math.min(64, 2 ** Math.floor(Math.log2(width / quads)));
   const STAGES = hadamardStages(headDim);
-  const names = { ...shapeConstants(operands), HAS_HADAMARD: cacheFormat === "q4", STAGES, SPLIT: SPLIT[variant] };
+  const names = { ...shapeConstants(operands), HAS_HADAMARD: cacheFormat === "q4", STAGES, SPLIT };
   const params = { n_splits, capacity, scale: operands.scale * Math.LOG2E, window, row };
   // A split that is alone needs no merge. On a GPU a dispatch more costs too little for a second way through the kernel.
   const WHOLE = variant === "direct" && n_splits === 1;
