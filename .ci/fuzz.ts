@@ -49,6 +49,8 @@ interface Fuzzed {
   /** Processor time of the target in seconds. */
   readonly cpuSeconds: number;
   readonly failures: number;
+  /** What it found worth telling that is no failure. */
+  readonly notes: ReadonlySet<string>;
 }
 
 /** What came of one run of a target's program. */
@@ -116,6 +118,7 @@ async function fuzz(name: string, seconds: number, seed: number, until: number):
   const folders = [corpus, ...await exists(`seeds/${name}`) ? [`seeds/${name}`] : []];
   const words = await exists(`${name}.dict`) ? [`-dict=${name}.dict`] : [];
   let [inputs, cpuSeconds, failures] = [0, 0, 0];
+  const notes = new Set<string>();
   try {
     for (let round = 0; failures === 0 && cpuSeconds <= seconds - 1; round++) {
       const left = Math.ceil(Math.min(seconds - cpuSeconds, (until - Date.now()) / 1000));
@@ -130,13 +133,14 @@ async function fuzz(name: string, seconds: number, seed: number, until: number):
       ]);
       inputs += Number(/number_of_executed_units: +(\d+)/.exec(run.report)?.[1] ?? 0);
       cpuSeconds += run.cpuSeconds;
+      for (const [, note] of run.report.matchAll(/^note: (panic: .*)$/gm)) notes.add(note!);
       const isTimeout = run.report.includes("ERROR: libFuzzer: timeout");
       if (await isTooSlow(name) || !run.isSound && !isTimeout) {
         failures++;
         console.error(run.report.split("\n").slice(-40).join("\n"));
       }
     }
-    return { name, inputs, cpuSeconds, failures };
+    return { name, inputs, cpuSeconds, failures, notes };
   } finally {
     await Deno.remove(corpus, { recursive: true });
   }
@@ -180,4 +184,5 @@ for (const { name, inputs, cpuSeconds, failures } of fuzzed) {
   const outcome = failures > 0 ? "FAILED" : inputs > 0 ? "no crash" : "not begun";
   console.log(`| ${name} | ${inputs.toLocaleString("en")} | ${time} | ${outcome} |`);
 }
+for (const { name, notes } of fuzzed) for (const note of notes) console.log(`${name}: ended by ${note}`);
 Deno.exit(fuzzed.every(({ failures }) => failures === 0) ? 0 : 1);

@@ -76,6 +76,8 @@ for (
     ["nests deeper than JSON is read", { kind: "jsonSchema", source: "[".repeat(1e5) }, "Invalid"],
     // llguidance 1.9.1 quotes what it refuses up to byte 100, which here is the middle of a character.
     ["is cut in a character", schema({ type: "string", pattern: ["a" + "é".repeat(100)] }), "TooComplex"],
+    // It asserts here that the rule is not its own only part.
+    ["counts without an end", lark('start: p::0x0\np::_: "a" p::set_bit(5)'), "TooComplex"],
     ["only names itself", schema({ $ref: "#" }), "NoToken"],
     ["doubles with each level", schema(deep(20, (x) => ({ anyOf: [x, { properties: { a: x } }] }))), "TooComplex"],
     ["calls itself from 3,000 rules", lark(`${rules.join("\n")}\nstart: r0`), "TooComplex"],
