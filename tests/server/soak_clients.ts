@@ -205,8 +205,6 @@ function slowReader(soak: Soak): Promise<string> {
   });
 }
 
-const HELLO = [{ role: "user", content: "Hello" }];
-
 const formatOf = (schema: object) => ({ type: "json_schema", json_schema: { name: "answer", schema } });
 
 const RECORD = {
@@ -226,6 +224,9 @@ async function held(soak: Soak): Promise<string> {
   return RECORD.properties.kind.enum.includes(kind) && age >= 0 && age <= 99 ? "200" : "lost";
 }
 
+/** Schemas that cannot be used; the second ends the worker that follows it. */
+const UNUSABLE = [{ type: "string", format: "nonsense" }, { pattern: ["a" + "é".repeat(100)] }];
+
 const BAD_BODIES: readonly (readonly [path: string, body: unknown])[] = [
   ["/v1/completions", { prompt: "x", temperature: "hot" }],
   ["/v1/completions", '{"model": "pg-nano", "prompt": "x", "temperature": 1e309}'],
@@ -236,9 +237,6 @@ const BAD_BODIES: readonly (readonly [path: string, body: unknown])[] = [
   ["/v1/completions", { prompt: "x", seed: 2 ** 53 }],
   ["/v1/completions", { prompt: "x", max_tokens: -1 }],
   ["/v1/chat/completions", { messages: [] }],
-  ["/v1/chat/completions", { messages: HELLO, response_format: formatOf({ type: "string", format: "nonsense" }) }],
-  // One that ends the worker which follows it.
-  ["/v1/chat/completions", { messages: HELLO, response_format: formatOf({ pattern: ["a" + "é".repeat(100)] }) }],
   ["/v1/chat/completions", { messages: "hi", unknown: 1 }],
   ["/v1/chat/completions", '{"messages": [{"role": "user", "content": "\\ud800"}]}'],
 ];
@@ -280,6 +278,14 @@ export const CLIENTS: Readonly<Record<string, Client>> = {
     ask: (soak) => {
       const [path, body] = BAD_BODIES[soak.random.integer(0, BAD_BODIES.length - 1)]!;
       return whole(soak, post(soak, path, body));
+    },
+  },
+  "chat, held to what cannot be": {
+    weight: 0.5,
+    expected: ["400", BUSY],
+    ask: (soak) => {
+      const fields = { response_format: formatOf(UNUSABLE[soak.random.integer(0, UNUSABLE.length - 1)]!) };
+      return whole(soak, post(soak, "/v1/chat/completions", chatBody(soak, fields)));
     },
   },
   "body of 9 MB": {
