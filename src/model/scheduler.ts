@@ -4,7 +4,7 @@
  *
  * A pass waits for those that were in the one before, for as long as their coming back is likely: without that, two
  * sequences that are out of step would alternate for ever. While prompts are fed, passes go between their submits, and
- * either side has half of the time, or prompts more where they are more than the sequences that decode.
+ * either side has half of the time; several prompts that are fed at once have each a pass's time, within bounds.
  *
  * @module
  */
@@ -158,8 +158,7 @@ export class Scheduler {
   async #between(nFed: number): Promise<void> {
     const now = performance.now();
     if (this.#inPass || !this.#isComplete(now)) return;
-    const share = Math.max(1, nFed / this.#queue.length);
-    if (now - this.#passEnd < Math.min(this.#passMs * share, MOST_PREFILL_MS)) return;
+    if (now - this.#passEnd < Math.min(this.#passMs * nFed, MOST_PREFILL_MS)) return;
     await this.#pass();
     // Members ask for their tokens before the prompt's next submit, which Deno would make them wait for.
     await new Promise((resolve) => setTimeout(resolve));
