@@ -12,7 +12,8 @@ for (const [dtype, format] of [["F16", "f16"], ["BF16", "bf16"]] as const) {
       const exact = decodeRows(bytes, dtype, columns);
       for (const sourceByte of [0, 1, 2]) {
         const stored = await store({ dtype, bytes, columns, format, sourceByte });
-        assertEquals(decodeWeights(stored), exact);
+        // Of one NaN or another.
+        assertEquals([...decodeWeights(stored)], [...exact]);
         assertEquals(stored.weight.slice(0, 2), new Uint32Array(bytes.slice(0, 8).buffer));
         assertPaddingIsZero(stored);
       }
