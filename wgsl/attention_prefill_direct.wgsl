@@ -109,10 +109,8 @@ fn main(
       for (var i = 0; i < 8; i++) { // @unroll
         let key = subgroupBroadcast(own, i);
         for (var r = 0; r < ROWS; r++) { // @unroll
-          score[i][r] = fma(query[r][d].x, key.x, score[i][r]);
-          score[i][r] = fma(query[r][d].y, key.y, score[i][r]);
-          score[i][r] = fma(query[r][d].z, key.z, score[i][r]);
-          score[i][r] = fma(query[r][d].w, key.w, score[i][r]);
+          let sum = fma(query[r][d].y, key.y, fma(query[r][d].x, key.x, score[i][r]));
+          score[i][r] = fma(query[r][d].w, key.w, fma(query[r][d].z, key.z, sum));
         }
       }
     }

@@ -92,8 +92,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
                 subgroupBroadcast(mine.w, i * TOKENS + t),
               );
               for (var r = 0; r < ROWS; r++) { // @unroll
-                let sum = fma(w[r].y, value.y, fma(w[r].x, value.x, total[r][t]));
-                total[r][t] = fma(w[r].w, value.w, fma(w[r].z, value.z, sum));
+                let own = w[r];
+                let sum = fma(own.y, value.y, fma(own.x, value.x, total[r][t]));
+                total[r][t] = fma(own.w, value.w, fma(own.z, value.z, sum));
               }
             }
           }
