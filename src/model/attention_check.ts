@@ -12,6 +12,7 @@ import { headNorm } from "../kernels/head_norm.ts";
 import type { KvFormat } from "../kernels/kv_formats.ts";
 import { ropeKv } from "../kernels/rope_kv.ts";
 import type { ModelConfig } from "./config.ts";
+import { attend, normalised, rotate } from "./host_answers.ts";
 import { KvCache, type KvLayer } from "./kv_cache.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Scratch } from "./scratch.ts";
@@ -254,27 +255,4 @@ function require(
     if (!(error <= allowed)) throw wrongKernel(gpu.name, kernels);
   }
   if (!(Math.sqrt(square / expected.length) <= allowed / 3)) throw wrongKernel(gpu.name, kernels);
-}
-
-function normalised(values: Float32Array, gain: Float32Array, eps: number): Float64Array {
-  const square = values.reduce((sum, value) => sum + value * value, 0) / values.length;
-  return Float64Array.from(values, (value, i) => value * gain[i]! / Math.sqrt(square + eps));
-}
-
-/** Turns pairs (j, j + rotaryDim / 2) by cosines and sines: (rotaryDim / 2, 2). */
-function rotate(vector: Float32Array, turns: Float32Array): Float64Array {
-  const rotated = Float64Array.from(vector);
-  const half = turns.length / 2;
-  for (let j = 0; j < half; j++) {
-    const [cos, sin] = [turns[2 * j]!, turns[2 * j + 1]!];
-    rotated[j] = vector[j]! * cos - vector[j + half]! * sin;
-    rotated[j + half] = vector[j + half]! * cos + vector[j]! * sin;
-  }
-  return rotated;
-}
-
-function attend(query: Float64Array, keys: Float64Array[], values: Float64Array[], scale: number): number[] {
-  const weights = keys.map((key) => Math.exp(scale * key.reduce((sum, value, i) => sum + value * query[i]!, 0)));
-  const total = weights.reduce((sum, weight) => sum + weight, 0);
-  return Array.from(query, (_, i) => values.reduce((sum, value, at) => sum + weights[at]! * value[i]!, 0) / total);
 }

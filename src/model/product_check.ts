@@ -13,6 +13,7 @@ import type { Tensor } from "../gpu/tensor.ts";
 import { embed } from "../kernels/embed.ts";
 import { matmul } from "../kernels/matmul.ts";
 import { normGatedMatmul, normMatmul } from "../kernels/norm_matmul.ts";
+import { dot, silu } from "./host_answers.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Scratch } from "./scratch.ts";
 import { type Check, kernelsOf, type Read, type Snapshots, wrongKernel } from "./snapshots.ts";
@@ -262,20 +263,4 @@ function inputOf(gpu: Gpu, { product, operands, eps, snapshots, read }: Results,
     throw wrongKernel(gpu.name, ["rms_norm"]);
   }
   return expected;
-}
-
-/** The product of two vectors, and the sum of its terms' magnitudes. */
-function dot(a: ArrayLike<number>, b: ArrayLike<number>): { sum: number; size: number } {
-  let sum = 0;
-  let size = 0;
-  for (let i = 0; i < b.length; i++) {
-    const term = a[i]! * b[i]!;
-    sum += term;
-    size += Math.abs(term);
-  }
-  return { sum, size };
-}
-
-function silu(x: number): number {
-  return x / (1 + Math.exp(-x));
 }

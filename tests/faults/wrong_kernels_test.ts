@@ -108,6 +108,8 @@ async function miscompiling(kernel: string): Promise<GPUDevice> {
   const adapter = await navigator.gpu.requestAdapter();
   const features = ["subgroups", "shader-f16"] as GPUFeatureName[];
   const device = await adapter!.requestDevice({ requiredFeatures: features });
+  // Deno asks the adapter on first use, and panics where that is garbage by then.
+  void device.adapterInfo;
   const compile = device.createShaderModule.bind(device);
   device.createShaderModule = (descriptor) =>
     compile(
