@@ -32,8 +32,8 @@ export interface GenerateFigures {
   readonly firstTokenMs: number;
   /** Generated tokens a second, after the first. */
   readonly decodeTokensPerSecond: number;
-  /** Milliseconds for which decoding kept the event loop from turning, at most. */
-  readonly blockedMs: number;
+  /** Milliseconds for which feeding the prompt, and then decoding, kept the event loop from turning, at most. */
+  readonly blockedMs: { readonly prefill: number; readonly decode: number };
 }
 
 /** The middle one of some numbers. */
@@ -50,18 +50,22 @@ export async function benchGenerate(path: string, options: GenerateBench = {}): 
   const loadMs = performance.now() - started;
   const prompt = Array.from(model.tokenizer.encode(await Deno.readTextFile(EXCERPT))).slice(0, promptTokens);
   const timings = [];
-  let blockedMs = 0;
+  const blockedMs = { prefill: 0, decode: 0 };
   for (let round = -1; round < rounds; round++) {
     const generation = model.generate(prompt, { maxTokens: round < 0 ? 4 : tokens });
-    let turned: number | undefined;
-    const timer = setInterval(() => {
+    let turned = performance.now();
+    let phase: keyof typeof blockedMs = "prefill";
+    const note = () => {
       const now = performance.now();
-      if (turned !== undefined && round >= 0) blockedMs = Math.max(blockedMs, now - turned);
-      if (turned !== undefined) turned = now;
-    }, 1);
+      if (round >= 0) blockedMs[phase] = Math.max(blockedMs[phase], now - turned);
+      turned = now;
+    };
+    const timer = setInterval(note, 1);
     try {
-      // From the first token on: before it, a prompt is fed.
-      for await (const _ of generation) turned ??= performance.now();
+      for await (const _ of generation) {
+        if (phase === "prefill") note();
+        phase = "decode";
+      }
     } finally {
       clearInterval(timer);
     }

@@ -91,15 +91,13 @@ function print(report: Report): void {
       const { promptTokens, tokens, loadMs, prefillTokensPerSecond, firstTokenMs, decodeTokensPerSecond, blockedMs } =
         generate;
       console.log(`  ready in ${loadMs.toFixed(0)} ms, pipelines included`);
+      const blocked = (ms: number) => `the event loop blocked for ${ms.toFixed(0)} ms at most`;
       console.log(
         `  prefill ${promptTokens} tokens: ${prefillTokensPerSecond.toFixed(1)} tok/s, first token after ${
           firstTokenMs.toFixed(0)
-        } ms`,
+        } ms, ${blocked(blockedMs.prefill)}`,
       );
-      console.log(
-        `  decode ${tokens} tokens: ${decodeTokensPerSecond.toFixed(1)} tok/s, ` +
-          `the event loop blocked for ${blockedMs.toFixed(0)} ms at most`,
-      );
+      console.log(`  decode ${tokens} tokens: ${decodeTokensPerSecond.toFixed(1)} tok/s, ${blocked(blockedMs.decode)}`);
     }
     for (const { sequences, tokensPerSecond, ratio } of batch ?? []) {
       console.log(
