@@ -142,7 +142,7 @@ Deno.test("what is disposed or empty says so", async () => {
   await iterator.next();
   assertThrows(() => session.append("more"), TypeError, "is running");
   await iterator.return?.();
-  await assertRejects(() => model.score([1]), RangeError, "1 tokens");
+  await assertRejects(() => model.score([1]), RangeError, "of length 1");
   model.dispose();
   assertThrows(() => model.createSession(), TypeError, "disposed");
   assertThrows(() => session.generate(), TypeError, "disposed");
