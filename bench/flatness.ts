@@ -25,7 +25,7 @@ import { shapeOf } from "./shapes.ts";
 const KV_BYTES = 2 ** 26;
 
 /** Samples of each length. */
-const SAMPLES = { decode: 20, prefill: 5 };
+const SAMPLES = 20;
 
 /** Tokens of a prefilled chunk. */
 const CHUNK = 64;
@@ -37,18 +37,17 @@ const gpu = await Gpu.request();
 const decoder: HeadsOfModel = { name: "Llama-3-8B", ...shapeOf("Llama-3-8B") };
 const prefiller = MODELS[0]!;
 console.log(gpu.name);
-console.log(`Decode with ${decoder.name}'s heads, medians of ${SAMPLES.decode}`);
-console.log(`Prefill with ${prefiller.name}'s heads, medians of ${SAMPLES.prefill}`);
+console.log(`Decode with ${decoder.name}'s heads, medians of ${SAMPLES}`);
+console.log(`Prefill with ${prefiller.name}'s heads, medians of ${SAMPLES}`);
 let failed = 0;
 for (const format of ["f16", "q8", "q4"] as const) {
   await compare(
     `decode ${format}, GB/s of keys and values`,
-    SAMPLES.decode,
     async (length) => await decode(format, length),
   );
 }
 for (const format of ["f16", "q8", "q4"] as const) {
-  await compare(`prefill ${format}, GFLOP/s`, SAMPLES.prefill, (length) => prefill(format, length));
+  await compare(`prefill ${format}, GFLOP/s`, (length) => prefill(format, length));
 }
 gpu.dispose();
 if (failed > 0) Deno.exit(1);
@@ -62,13 +61,12 @@ interface Subject extends Disposable {
 
 async function compare(
   name: string,
-  samples: number,
   make: (length: number) => Promise<Subject> | Subject,
 ): Promise<void> {
   const subjects = await Promise.all(LENGTHS.map(make));
   try {
     const times: number[][] = LENGTHS.map(() => []);
-    for (let sample = 0; sample < samples; sample++) {
+    for (let sample = 0; sample < SAMPLES; sample++) {
       for (const [i, subject] of subjects.entries()) times[i]!.push(await subject.milliseconds());
     }
     const rates = subjects.map(({ work }, i) => work / median(times[i]!) * 1000);
