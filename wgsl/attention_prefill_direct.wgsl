@@ -16,7 +16,7 @@
 // A dispatch takes its blocks through one slab of keys, which so comes from memory once and from the processor's cache
 // for every block but the first: each block through all of 65,536 keys in turn waited for memory a third of its time.
 // Between slabs a row's sum of values is in out, not yet divided. Each slab has sums of its own, added to those before
-// at its end: 65,536 terms in one row of float32 additions err 25 times as much.
+// at its end: 65,536 terms in one row of float32 additions erred 17 times as much.
 //
 // What lost: a product of query and key statement by statement (naga takes twice as long to read it), and the query's
 // vector in a variable of its own (read sooner still, a tenth slower).
