@@ -112,6 +112,7 @@ export class ChunkQueue {
       if (going.some(({ stops }) => stops.aborted)) return going;
       const recorder = gpu.record();
       const logitsRows = this.#record(recorder, placed, ropeTable);
+      for (const { turn, count } of placed) turn.sequence.takeRows(count);
       await scheduler.runChunk(recorder, AbortSignal.any(going.map(({ stops }) => stops)), going.length);
       await gpu.settle();
       await Promise.all(placed.map(async ({ turn, begin, count }, i) => {

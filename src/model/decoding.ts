@@ -281,10 +281,7 @@ export class Decoding {
   verifies(readback: Readback, proposals: readonly number[]): Batch {
     const { sequence } = this;
     const { gpu } = sequence.runtime;
-    // The guesses take rows of layers with a window, whether they are right or not.
-    const before = sequence.nFed;
-    sequence.nFed = before + 1 + proposals.length;
-    sequence.nFed = before;
+    sequence.takeRows(1 + proposals.length);
     return this.#batch(1 + proposals.length, readback, async () => {
       const words = new Uint32Array((await readback.fetch()).buffer);
       await gpu.settle();

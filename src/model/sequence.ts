@@ -62,6 +62,11 @@ export class Sequence {
     this.#nFed = this.cache.keep(count);
   }
 
+  /** Tells that the next `count` tokens are on their way: in layers with a window they take rows, even if they are stopped. */
+  takeRows(count: number): void {
+    this.cache.keep(this.#nFed + count);
+  }
+
   /** Tokens that the next generation has to feed. */
   get uncached(): number {
     return Math.max(1, this.#tokens.length - this.nFed);

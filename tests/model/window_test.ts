@@ -1,6 +1,7 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { loadModel, type LoadOptions, type Model } from "../../mod.ts";
 import { KV_FORMATS } from "../../src/kernels/kv_formats.ts";
+import { gpu } from "../wgsl/fixture.ts";
 
 /** All layers have a window of 24 tokens, or the second of two has. */
 const NAMES = ["mistral_window", "qwen2_window"] as const;
@@ -86,6 +87,35 @@ Deno.test("guesses that were wrong take rows of the ring too", async () => {
     fork.truncate(all.length - back);
     const got = [...(await fork.generate({ maxTokens: 3 }).result).tokens];
     assertEquals(got, await fresh(model, all.slice(0, all.length - back), 3), `${back} back`);
+  }
+});
+
+Deno.test("a prompt that is stopped on its way takes rows of the ring too", async () => {
+  const { device } = gpu;
+  using model = await open("mistral_window", { device, prefillChunk: 40 });
+  const { tokens } = await textOf("mistral_window");
+  using session = model.createSession();
+  session.append(tokens.slice(0, 100));
+  await session.generate({ maxTokens: 1 }).result;
+  session.truncate(100);
+  session.append(tokens.slice(100, 140));
+  const controller = new AbortController();
+  const submit = device.queue.submit.bind(device.queue);
+  device.queue.submit = (buffers) => {
+    submit(buffers);
+    controller.abort(new Error("enough"));
+  };
+  try {
+    await assertRejects(() => session.generate({ maxTokens: 1, signal: controller.signal }).result, Error, "enough");
+  } finally {
+    device.queue.submit = submit;
+  }
+  // The ring has 64 rows: tokens 100 to 139 lie where 36 to 75 did, and the window reaches 24 back.
+  for (const length of [100, 95, 90, 85]) {
+    session.truncate(length);
+    using fork = session.fork();
+    const got = [...(await fork.generate({ maxTokens: 5 }).result).tokens];
+    assertEquals(got, await fresh(model, tokens.slice(0, length), 5), `Cut to ${length}`);
   }
 });
 
