@@ -32,7 +32,7 @@ export interface Chunk {
   readonly tokens: readonly number[];
   /** What follows. */
   readonly work: ChunkWork;
-  /** Stops within one submit. */
+  /** Stops at once while it waits, else within one submit. */
   readonly stops: AbortSignal;
 }
 
@@ -51,13 +51,21 @@ export class ChunkQueue {
     this.#runtime = runtime;
   }
 
-  /** Feeds a sequence's next chunk, when its turn comes. */
+  /** Feeds a sequence's next chunk, when its turn comes. One that is stopped before is refused at once. */
   feed(chunk: Chunk): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const turn = { ...chunk, resolve, reject };
-      this.#waiting.push(turn);
-      void this.#runtime.scheduler.exclusive(() => this.#run(turn));
-    });
+    const { stops } = chunk;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const turn = { ...chunk, resolve, reject };
+    const leave = () => {
+      if (!this.#waiting.includes(turn)) return;
+      this.#waiting = this.#waiting.filter((each) => each !== turn);
+      reject(stops.reason);
+    };
+    this.#waiting.push(turn);
+    if (stops.aborted) leave();
+    else stops.addEventListener("abort", leave);
+    void this.#runtime.scheduler.exclusive(() => this.#run(turn));
+    return promise.finally(() => stops.removeEventListener("abort", leave));
   }
 
   /** Never fails: each chunk is told by itself. */
