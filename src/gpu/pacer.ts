@@ -11,6 +11,9 @@ export const SUBMIT_MS = 50;
 /** Waits shorter than this keep nobody from anything. */
 const SHORT_MS = 20;
 
+/** Waits are taken for no longer than this: what is known may be of work so small that starting it was all its time. */
+const LONG_MS = 2 * SUBMIT_MS;
+
 /** Part of the least time of some work in which it is sure not to end. */
 const SURE_PART = 0.75;
 
@@ -20,7 +23,7 @@ const SURE_PART = 0.75;
  * asked too late, the GPU would have nothing to do.
  */
 export function headStart(ms: number): number {
-  return ms < SHORT_MS ? 0 : SURE_PART * ms;
+  return ms < SHORT_MS ? 0 : SURE_PART * Math.min(ms, LONG_MS);
 }
 
 /** Learns how fast the device does a kind of work. */

@@ -39,5 +39,5 @@ Deno.test("a pacer knows the least time of some work by the fastest of late", ()
 });
 
 Deno.test("long waits leave the event loop most of the time that they take at least, short ones nothing", () => {
-  assertEquals([0, 10, 40, 100].map(headStart), [0, 0, 30, 75]);
+  assertEquals([0, 10, 40, 100, 1e9].map(headStart), [0, 0, 30, 75, 75]);
 });
