@@ -42,7 +42,9 @@ export async function scoreText(
 ): Promise<Score> {
   const { addSpecialTokens = true, signal, onProgress } = options;
   const tokens = Array.from(typeof input === "string" ? tokenizer.encode(input, { addSpecialTokens }) : input);
-  if (tokens.length < 2) throw new RangeError(`Cannot score a text of length ${tokens.length}: at least 2 tokens are needed`);
+  if (tokens.length < 2) {
+    throw new RangeError(`Cannot score a text of length ${tokens.length}: at least 2 tokens are needed`);
+  }
   const { last = tokens.length - 1 } = options;
   if (!Number.isInteger(last) || last < 1 || last >= tokens.length) {
     throw new RangeError(
