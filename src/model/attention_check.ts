@@ -197,7 +197,7 @@ function compareNorm(
     const gain = read(gains + (head < nHeads ? 0 : headDim), headDim);
     const expected = normalised(snapshots.random(head * headDim, headDim), gain, headNormEps!);
     const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-    require(gpu, read(normed + head * headDim, headDim), expected, 1e-4 * largest, ["head_norm"]);
+    demand(gpu, read(normed + head * headDim, headDim), expected, 1e-4 * largest, ["head_norm"]);
   }
 }
 
@@ -221,7 +221,7 @@ function compareAttention(
   // A cache of 4 bits has its queries rotated once more.
   for (let i = 0; format !== "q4" && i < (TOKENS - 1) * nHeads; i++) {
     const query = vectors[Math.floor(i / nHeads)]![i % nHeads]!;
-    require(gpu, read(rotated + i * headDim, headDim), query, 1e-3, rotating);
+    demand(gpu, read(rotated + i * headDim, headDim), query, 1e-3, rotating);
   }
   for (const { kernels, firstToken, nTokens, out } of attended) {
     for (let i = 0; i < nTokens * nHeads; i++) {
@@ -235,13 +235,13 @@ function compareAttention(
         seen.map((each) => each[keyHead + nKvHeads]!),
         headDim ** -0.5,
       );
-      require(gpu, read(out + i * headDim, headDim), expected, ALLOWED[format], kernels);
+      demand(gpu, read(out + i * headDim, headDim), expected, ALLOWED[format], kernels);
     }
   }
 }
 
 /** Refuses a head of which one element is off by more than `allowed`, or all by more than a third of it on average. */
-function require(
+function demand(
   gpu: Gpu,
   actual: Float32Array,
   expected: ArrayLike<number>,
