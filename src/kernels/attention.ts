@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { defineKernel } from "../gpu/kernel.ts";
+import { defineKernel, type Grid } from "../gpu/kernel.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import * as wgsl from "../../wgsl/mod.ts";
@@ -59,9 +59,8 @@ const direct = kvFamily((format, source) =>
     bindings: { ...INPUTS, out: "read_write", softmax: "read_write" },
     params: { ...PARAMS, slab_begin: "u32", slab: "u32", is_last: "u32" },
     subgroups: true,
-    workgroups: ({ n_blocks }, { GROUP_SIZE, N_HEADS }) => [n_blocks, N_HEADS / GROUP_SIZE],
-    cost: ({ n_blocks, kv_len }, { ROWS, GROUP_SIZE, N_HEADS, HEAD_DIM4 }) =>
-      n_blocks * 8 * ROWS * (N_HEADS / GROUP_SIZE) * pairCost(HEAD_DIM4) * kv_len,
+    workgroups: gridOf,
+    cost: (params, constants) => costOf(params, constants, 8 * constants.ROWS),
   })
 );
 
@@ -72,11 +71,20 @@ const shared = kvFamily((format, source) =>
     constants: [...SHAPE_NAMES, "SIDE", "SLICE", "PARTS"],
     bindings: { ...INPUTS, out: "read_write" },
     params: PARAMS,
-    workgroups: ({ n_blocks }, { GROUP_SIZE, N_HEADS }) => [n_blocks, N_HEADS / GROUP_SIZE],
-    cost: ({ n_blocks, kv_len }, { SIDE, GROUP_SIZE, N_HEADS, HEAD_DIM4 }) =>
-      n_blocks * 4 * SIDE * (N_HEADS / GROUP_SIZE) * pairCost(HEAD_DIM4) * kv_len,
+    workgroups: gridOf,
+    cost: (params, constants) => costOf(params, constants, 4 * constants.SIDE),
   })
 );
+
+type Numbers<Name extends string> = Readonly<Record<Name, number>>;
+
+function gridOf({ n_blocks }: Numbers<Param>, { GROUP_SIZE, N_HEADS }: Numbers<ShapeNames>): Grid {
+  return [n_blocks, N_HEADS / GROUP_SIZE];
+}
+
+function costOf({ n_blocks, kv_len }: Numbers<Param>, shape: Numbers<ShapeNames>, blockRows: number): number {
+  return n_blocks * blockRows * (shape.N_HEADS / shape.GROUP_SIZE) * pairCost(shape.HEAD_DIM4) * kv_len;
+}
 
 /** Multiply-adds for one query and one key: a product of headDim for the score and another for the output. */
 export function pairCost(headDim4: number): number {

@@ -82,9 +82,10 @@ export interface Matmul {
   readonly gated?: boolean;
 }
 
-/** Whether `matmul` of several vectors takes `gated` operands: a gate row and its up row must be in one binding. */
-export function canGate(traits: AdapterTraits, { parts }: Matrix): boolean {
-  return productVariantOf(traits) === "direct" && parts.length === 1;
+/** Whether a product with `nRows` vectors can be `gated`: a gate row and its up row must be in one binding. */
+export function canGate(traits: AdapterTraits, { parts }: Matrix, nRows: number): boolean {
+  const hasKernel = nRows === 1 ? hasMatvec(traits) : productVariantOf(traits) === "direct";
+  return hasKernel && parts.length === 1;
 }
 
 /**
@@ -105,7 +106,7 @@ export function matmul(recorder: Recorder, operands: Matmul): void {
   const { traits } = recorder;
   const variant = productVariantOf(traits);
   if (nRows === 1 && hasMatvec(traits)) {
-    matvec(recorder, { x, xOffset, matrix, bias, out, outOffset, add });
+    matvec(recorder, { x, xOffset, matrix, gated, bias, out, outOffset, add });
     return;
   }
   for (const part of matrix.parts) {

@@ -36,13 +36,7 @@ export interface NormMatmul {
 
 /** Records out = W (gain * x / rms(x)) + bias for each row of `x`. */
 export function normMatmul(recorder: Recorder, operands: NormMatmul): void {
-  const { x, firstRow = 0, gain, eps, normed, matrix, bias, out, nRows } = operands;
-  if (nRows === 1 && hasMatvec(recorder.traits)) {
-    matvec(recorder, { x, xOffset: firstRow, norm: { gain, eps }, matrix, bias, out, outOffset: 0, add: false });
-    return;
-  }
-  rmsNorm(recorder, { x, weight: gain, out: normed, nRows, dim: matrix.columns, eps, firstRow });
-  matmul(recorder, { x: normed, matrix, bias, out, nRows });
+  multiply(recorder, operands, false);
 }
 
 /** Operands of `normGatedMatmul`: the matrix is gate rows, then as many up rows. */
@@ -55,18 +49,18 @@ export interface NormGatedMatmul extends NormMatmul {
 
 /** Records out = silu(gate) * up for each row of `x`, gate and up as `normMatmul` would give them. */
 export function normGatedMatmul(recorder: Recorder, operands: NormGatedMatmul): void {
-  const { x, firstRow = 0, gain, eps, normed, matrix, bias, gateUp, out, nRows } = operands;
-  // A gate row and its up row must be in one binding.
-  if (nRows === 1 && hasMatvec(recorder.traits) && matrix.parts.length === 1) {
-    const norm = { gain, eps };
-    matvec(recorder, { x, xOffset: firstRow, norm, matrix, gated: true, bias, out, outOffset: 0, add: false });
-    return;
-  }
-  if (canGate(recorder.traits, matrix)) {
-    rmsNorm(recorder, { x, weight: gain, out: normed, nRows, dim: matrix.columns, eps, firstRow });
-    matmul(recorder, { x: normed, matrix, bias, out, nRows, gated: true });
-    return;
-  }
+  const { matrix, gateUp, out, nRows } = operands;
+  if (canGate(recorder.traits, matrix, nRows)) return multiply(recorder, operands, true);
   normMatmul(recorder, { ...operands, out: gateUp });
   siluMul(recorder, { gateUp, out, nTokens: nRows, dim: matrix.rows / 2 });
+}
+
+function multiply(recorder: Recorder, operands: NormMatmul, gated: boolean): void {
+  const { x, firstRow = 0, gain, eps, normed, matrix, bias, out, nRows } = operands;
+  if (nRows === 1 && hasMatvec(recorder.traits)) {
+    matvec(recorder, { x, xOffset: firstRow, norm: { gain, eps }, matrix, gated, bias, out, outOffset: 0, add: false });
+    return;
+  }
+  rmsNorm(recorder, { x, weight: gain, out: normed, nRows, dim: matrix.columns, eps, firstRow });
+  matmul(recorder, { x: normed, matrix, bias, out, nRows, gated });
 }

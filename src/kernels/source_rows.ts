@@ -95,7 +95,7 @@ function bf16Value(bits: number): number {
 }
 
 /** The number that an IEEE half's bits stand for. Browsers lack DataView.getFloat16 here and there. */
-export function halfAt(view: DataView, byte: number): number {
+function halfAt(view: DataView, byte: number): number {
   const bits = view.getUint16(byte, true);
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 31;

@@ -155,10 +155,10 @@ export class Scheduler {
     else this.#timer = setTimeout(() => this.#pump(), this.#patience - now);
   }
 
-  async #between(nFed: number): Promise<void> {
+  async #between(nSequences: number): Promise<void> {
     const now = performance.now();
     if (this.#inPass || !this.#isComplete(now)) return;
-    if (now - this.#passEnd < Math.min(this.#passMs * nFed, MOST_PREFILL_MS)) return;
+    if (now - this.#passEnd < Math.min(this.#passMs * nSequences, MOST_PREFILL_MS)) return;
     await this.#pass();
     // Members ask for their tokens before the prompt's next submit, which Deno would make them wait for.
     await new Promise((resolve) => setTimeout(resolve));
@@ -252,15 +252,10 @@ export class Scheduler {
     if (isSame) return kept;
     const recorder = gpu.record();
     const { tokens, logits } = stepLlama.scratch;
-    let row = 0;
-    for (const { decoding, nRows } of members.length > 1 ? members : []) {
-      recorder.copy(decoding.token, 0, tokens, 4 * row, 4 * nRows);
-      row += nRows;
-    }
     const segments = members.map(({ decoding, nRows, bound }) => decoding.segment(nRows, bound, ropeTable));
-    stepLlama.forward(recorder, members.length > 1 ? tokens : members[0]!.decoding.token, segments);
+    stepLlama.forward(recorder, gathered(recorder, members, tokens), segments);
     stepLlama.logits(recorder, 0, rowsOf(requests));
-    row = 0;
+    let row = 0;
     for (const { decoding, nRows } of members) {
       if (nRows > 1) {
         decoding.verification!.record(recorder, logits, row, nRows);
@@ -326,6 +321,18 @@ export class Scheduler {
     }
     return pacer;
   }
+}
+
+/** Records that the tokens to feed stand one after the other; gives the tensor that has them: (at least all rows) u32. */
+function gathered(recorder: Recorder, members: Kept["members"], tokens: Tensor): Tensor {
+  // A copy ends the compute pass, which one sequence alone is better off without.
+  if (members.length === 1) return members[0]!.decoding.token;
+  let row = 0;
+  for (const { decoding: { token }, nRows } of members) {
+    recorder.copy(token, 0, tokens, 4 * row, 4 * nRows);
+    row += nRows;
+  }
+  return tokens;
 }
 
 /** Rows that requests take in a pass: the next token of each, and its guesses. */

@@ -157,7 +157,7 @@ const isAllowed = (id: number) => id % 7 === 0;
 const maskCheck = changeCheck((gpu, recorder, { logits, selection: { allowed } }) => {
   const vocabSize = CHECKED_LOGITS.length;
   const words = new Uint32Array(maskWords(vocabSize));
-  for (let id = 0; id < vocabSize; id += 7) words[id >>> 5]! |= 1 << (id & 31);
+  for (let id = 0; id < vocabSize; id++) if (isAllowed(id)) words[id >>> 5]! |= 1 << (id & 31);
   gpu.upload(allowed, words);
   mask(recorder, { logits, allowed, vocabSize });
 }, (logit, id) => isAllowed(id) ? logit : -3.4028234e38);

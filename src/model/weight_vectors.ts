@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { halfAt, uninterleaved } from "../kernels/source_rows.ts";
+import { decodeRows, uninterleaved } from "../kernels/source_rows.ts";
 import type { SourceDtype } from "../kernels/store_rows.ts";
 
 /**
@@ -14,20 +14,8 @@ import type { SourceDtype } from "../kernels/store_rows.ts";
  * @param halfDim Half of headDim where elements stand in GGUF's interleaved order; else 0.
  */
 export function readVector(bytes: Uint8Array, dtype: SourceDtype, halfDim: number): Float32Array<ArrayBuffer> {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const read = {
-    F32: (i: number) => view.getFloat32(4 * i, true),
-    F16: (i: number) => halfAt(view, 2 * i),
-    BF16: (i: number) => fromBits(view.getUint16(2 * i, true) << 16),
-  }[dtype as "F32" | "F16" | "BF16"];
-  const values = new Float32Array(bytes.byteLength / (dtype === "F32" ? 4 : 2));
-  for (let i = 0; i < values.length; i++) values[uninterleaved(i, halfDim)] = read(i);
+  const nValues = bytes.byteLength / (dtype === "F32" ? 4 : 2);
+  const values = new Float32Array(nValues);
+  for (const [i, value] of decodeRows(bytes, dtype, nValues).entries()) values[uninterleaved(i, halfDim)] = value;
   return values;
-}
-
-const scratch = new DataView(new ArrayBuffer(4));
-
-function fromBits(bits: number): number {
-  scratch.setInt32(0, bits);
-  return scratch.getFloat32(0);
 }
