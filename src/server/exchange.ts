@@ -147,6 +147,9 @@ export class Exchange {
   /** Cuts the connection of a client that still sends what nobody reads. */
   #part(): void {
     this.#request.resume();
-    setTimeout(() => this.#request.destroy(), PARTING_MS);
+    setTimeout(() => {
+      // What came whole after all may have been followed by a request on the same connection.
+      if (!this.#request.complete) this.#request.destroy();
+    }, PARTING_MS);
   }
 }

@@ -31,6 +31,12 @@ export interface ServerOptions extends GuardOptions, EngineOptions, ExchangeLimi
   readonly onLog: (line: string) => void;
 }
 
+/**
+ * Milliseconds that a connection may be idle: longer than clients keep theirs, whose pools drop them after 4 to 90 s. One
+ * that is closed just as a client sends on it loses the request.
+ */
+const IDLE_MS = 95_000;
+
 /** Connections at a time; each takes a file of the system. */
 const MOST_CONNECTIONS = 1024;
 
@@ -67,7 +73,7 @@ export class ApiServer {
         headersTimeout: options.headersTimeoutMs,
         requestTimeout: options.requestTimeoutMs,
         connectionsCheckingInterval: Math.min(1000, options.headersTimeoutMs),
-        keepAliveTimeout: 5000,
+        keepAliveTimeout: IDLE_MS,
         maxHeaderSize: 16 * 1024,
       },
       (request, response) => void this.#serve(request, response),

@@ -96,7 +96,9 @@ function choose(): readonly [name: string, client: Client] {
 async function work(endsAt: number): Promise<void> {
   while (performance.now() < endsAt) {
     const [name, { expected, ask }] = choose();
-    const outcome = await ask(soak).catch((error) => `lost: ${error.message}`);
+    const outcome = await ask(soak).catch(({ message, cause }) =>
+      `lost: ${[message, cause].filter(Boolean).join(": ")}`
+    );
     const counts = outcomes.get(name) ?? new Map<string, number>();
     outcomes.set(name, counts.set(outcome, (counts.get(outcome) ?? 0) + 1));
     if (!expected.includes(outcome)) unexpected.push(`${name}: ${outcome}`);
