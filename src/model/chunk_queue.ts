@@ -111,7 +111,7 @@ export class ChunkQueue {
    */
   async #feed(turns: readonly Turn[]): Promise<Turn[]> {
     const { gpu, scheduler } = this.#runtime;
-    const going = turns.filter(isGoing);
+    const going = await this.#reserve(turns.filter(isGoing));
     if (going.length === 0) return [];
     try {
       const placed = going.map((turn) => ({ turn, begin: turn.sequence.nFed, count: this.#rowsOf(turn) }));
@@ -138,6 +138,21 @@ export class ChunkQueue {
       if (going.some(({ stops }) => stops.aborted)) return going;
       throw error;
     }
+  }
+
+  /** Makes room in the rotary table. Where there is none, only that chunk is refused. */
+  async #reserve(turns: readonly Turn[]): Promise<Turn[]> {
+    const ready: Turn[] = [];
+    for (const turn of turns) {
+      const { sequence: { cache }, tokens, stops, reject } = turn;
+      try {
+        await this.#runtime.ropeTable(cache.capacity, tokens.length);
+        ready.push(turn);
+      } catch (error) {
+        reject(stops.aborted ? stops.reason : error);
+      }
+    }
+    return ready;
   }
 
   /** Records a pass; returns the row of logits of each chunk that is its sequence's last, and -1 for others. */

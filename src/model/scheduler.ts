@@ -220,12 +220,14 @@ export class Scheduler {
     return refusal === undefined;
   }
 
-  /** Makes room for the steps. Where there is none, only that request fails. */
+  /** Makes room for the steps, in the rotary table too. Where there is none, only that request fails. */
   async #reserve(requests: readonly Request[], steps: number): Promise<Request[]> {
     const ready: Request[] = [];
     for (const request of requests) {
+      const { sequence } = request.decoding;
       try {
         await request.decoding.reserve(Math.max(steps, rowsOf([request])));
+        await this.#runtime.ropeTable(sequence.cache.capacity, sequence.nFed + steps);
         ready.push(request);
       } catch (error) {
         request.reject(request.decoding.refusal ?? error);

@@ -1,5 +1,12 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { CapacityError, loadModel, Model } from "../../mod.ts";
+import { openRuntime } from "../../src/api/load.ts";
+import { openModel } from "../../src/api/opened_model.ts";
+import { denoSource } from "../../src/checkpoint/deno_source.ts";
+import { resolveSampling } from "../../src/generate/sampling.ts";
+import { Decoding } from "../../src/model/decoding.ts";
+import { prefill } from "../../src/model/prefill.ts";
+import { Sequence } from "../../src/model/sequence.ts";
 import { FaultyDevice } from "./faulty_device.ts";
 
 const folder = new URL("../testdata/tiny/head_dim_64", import.meta.url).pathname;
@@ -112,4 +119,41 @@ Deno.test("a generation whose cache cannot grow fails, and those that share its 
   ]);
   assert(failed.message.includes("KV cache"), failed.message);
   assertEquals([other.tokens, faulty.uncaptured], [expected.tokens, []]);
+});
+
+Deno.test("a sequence whose rope table cannot grow fails, and those that share its pass do not", async () => {
+  using faulty = await FaultyDevice.request();
+  const { device } = faulty;
+  // The table has 1,024 positions from the load on.
+  const options = { device, contextLength: 2048, prefillChunk: 1024, maxBatch: 4 };
+  const runtime = (await openRuntime(await openModel(await denoSource(folder), options), options)).runtime;
+  using _ = runtime.gpu;
+  const sequenceOf = (length: number, room: number) => {
+    const sequence = new Sequence(runtime);
+    sequence.append(Array.from({ length }, (_, i) => 3 + (i * 37) % 200));
+    return sequence.reserve(room).then(() => sequence);
+  };
+  const [long, short] = [await sequenceOf(40, 1100), await sequenceOf(9, 20)];
+  faulty.failureOf = (_, label) => label === "rope table" ? "scope" : undefined;
+  const refused = (work: () => Promise<unknown>) => assertRejects(work, CapacityError, "Cannot allocate rope table");
+
+  // Prompts that wait for one turn.
+  const turn = Promise.withResolvers<void>();
+  void runtime.exclusive(() => turn.promise);
+  const work = { finish: () => Promise.resolve() };
+  const fed = [long, short].map((sequence) => prefill(sequence, sequence.tokens, work));
+  turn.resolve();
+  await Promise.all([refused(() => fed[0]!), fed[1]]);
+  assertEquals([long.nFed, short.nFed], [0, 9]);
+
+  // Generations that ask for one pass; the long one's cache grows on the way.
+  const grown = await sequenceOf(9, 20);
+  const decodings = [grown, short].map((sequence) => new Decoding(sequence, resolveSampling()));
+  for (const decoding of decodings) await (await decoding.begin(0)).tokens();
+  await grown.reserve(1100);
+  const batches = decodings.map((decoding) => decoding.advance(1));
+  await Promise.all([refused(() => batches[0]!), batches[1]!.then((batch) => batch.tokens())]);
+  for (const decoding of decodings) decoding.end();
+  for (const sequence of [long, short, grown]) sequence.dispose();
+  assertEquals(faulty.uncaptured, []);
 });
