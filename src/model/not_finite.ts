@@ -36,9 +36,9 @@ export async function notFinite(sequence: Sequence, tokens: readonly number[]): 
 
 /** Weights are known to be finite, so that what is not stays so from layer to layer, and halving finds the first. */
 async function search(sequence: Sequence, tokens: readonly number[]): Promise<string> {
-  const { runtime: { gpu, llama, config }, cache, runtime } = sequence;
+  const { runtime: { gpu, llama, config, scheduler }, cache, runtime } = sequence;
   const position = tokens.length - 1;
-  const ropeTable = await runtime.ropeTable(cache.capacity, tokens.length);
+  const stops = AbortSignal.any([runtime.gone, sequence.gone]);
   const [token, state] = await gpu.allocate(() => [
     gpu.tensorOf("token that is looked at", "u32", [1], Uint32Array.of(tokens[position]!)),
     gpu.tensorOf("state of the search", "u32", [8], Uint32Array.of(position, 0, 0, 0, 0, 0, 0, 0)),
@@ -50,13 +50,15 @@ async function search(sequence: Sequence, tokens: readonly number[]): Promise<st
   };
   /** Runs the first layers, and the head after all of them. */
   const run = async (nLayers: number) => {
+    // Between two runs, a pass of other sequences may have grown it.
+    const ropeTable = await runtime.ropeTable(cache.capacity, tokens.length);
     const recorder = gpu.record();
     const beginning = { ...weights, layers: weights.layers.slice(0, nLayers) };
     new Llama({ ...config, nLayers }, beginning, scratch).forward(recorder, token, [
       { nTokens: 1, state, cache, maxKvLength: tokens.length, ropeTable },
     ]);
     if (nLayers === config.nLayers) llama.logits(recorder, 0, 1);
-    await gpu.run(recorder);
+    await scheduler.runChunk(recorder, stops, 1);
   };
   try {
     let finite = -1;

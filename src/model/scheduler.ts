@@ -83,11 +83,15 @@ export class Scheduler {
     return result;
   }
 
-  /** Runs a recording with chunks of some sequences, with passes between its submits. Called within `exclusive`. */
+  /**
+   * Runs a recording with chunks of some sequences, with passes between its submits. Called within `exclusive`, and as
+   * soon as the rotary table that it names is there.
+   */
   async runChunk(recorder: Recorder, signal: AbortSignal, nSequences: number): Promise<void> {
-    await this.#pausing;
+    // From now on, not after the pause: a pass that grows the rotary table would free the one that is recorded here.
     this.#inChunk = true;
     try {
+      await this.#pausing;
       await this.#runtime.gpu.run(recorder, signal, this.#isSteady ? () => this.#between(nSequences) : undefined);
     } finally {
       this.#inChunk = false;
