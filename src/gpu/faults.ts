@@ -8,7 +8,7 @@ import { CapacityError, DeviceLostError } from "../errors.ts";
 
 /** Watches one device. */
 export class Faults {
-  #pending: Promise<Error | undefined>[] = [];
+  readonly #pending = new Set<Promise<Error | undefined>>();
   #parked: Error | undefined;
   #isLost = false;
 
@@ -28,7 +28,7 @@ export class Faults {
 
   /** Takes the outcome of an allocation or a compilation, for `settle`. It never rejects. */
   expect(outcome: Promise<Error | undefined>): void {
-    this.#pending.push(outcome);
+    this.#pending.add(outcome);
   }
 
   /** Lets every call from now on raise an error, unless there is one already: the first is the cause of the others. */
@@ -41,11 +41,14 @@ export class Faults {
     if (this.#parked !== undefined) throw this.#parked;
   }
 
-  /** Waits until the outcome of every allocation and compilation so far is known. Throws the first failure. */
+  /**
+   * Waits until the outcome of every allocation and compilation so far is known. Throws the first failure; of several
+   * callers at once any may be the one that it is of, so that all are told.
+   */
   async settle(): Promise<void> {
-    const pending = this.#pending;
-    this.#pending = [];
+    const pending = [...this.#pending];
     const error = (await Promise.all(pending)).find((error) => error !== undefined);
+    for (const outcome of pending) this.#pending.delete(outcome);
     if (error !== undefined) {
       // On a lost device compilations fail too, and its loss may be told a turn after them. Any other parked error is
       // likelier to come from the failure than the failure from it: a pipeline that did not compile was submitted.

@@ -116,6 +116,17 @@ Deno.test("a kernel that does not compile is told of by name, with its line", as
   assert(error.message.includes("subtrahend"));
 });
 
+Deno.test("a failure is told to all who wait for it at once: each may be the one that it is of", async () => {
+  using gpu = await Gpu.request();
+  const outcomes = async () => (await Promise.allSettled([gpu.settle(), gpu.settle()])).map(({ status }) => status);
+  const create = gpu.device.createBuffer.bind(gpu.device);
+  gpu.device.createBuffer = (descriptor) => create({ ...descriptor, usage: 0x01 | 0x80 });
+  gpu.createTensor("the cache", "f32", [16]);
+  gpu.device.createBuffer = create;
+  assertEquals(await outcomes(), ["rejected", "rejected"]);
+  assertEquals(await outcomes(), ["fulfilled", "fulfilled"]);
+});
+
 Deno.test("an error that the device reports late is raised by the next call, and by those after it", async () => {
   using gpu = await Gpu.request();
   const values = gpu.createTensor("values", "f32", [1]);
