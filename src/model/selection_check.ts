@@ -74,8 +74,8 @@ interface Check {
   readonly isRight: (words: Uint32Array<ArrayBuffer>, room: Room) => boolean;
 }
 
-/** Checks that a device has passed or is under, by their names. */
-const begun = new WeakMap<GPUDevice, Map<string, Promise<void>>>();
+/** Checks that a GPU has passed or is under, by their names. One of the same device has pipelines of its own, and an end. */
+const begun = new WeakMap<Gpu, Map<string, Promise<void>>>();
 
 /** What a generation is about to use. */
 export interface Selecting {
@@ -86,7 +86,7 @@ export interface Selecting {
 }
 
 /**
- * Checks the kernels of a way to select, unless the device has passed before.
+ * Checks the kernels of a way to select, unless the GPU has passed before.
  *
  * @throws {ShaderError} With the name of one that computes wrongly, or of several of which one does.
  */
@@ -196,8 +196,8 @@ function isNear(actual: ArrayLike<number>, expected: readonly number[]): boolean
 }
 
 async function once(gpu: Gpu, name: string, check: Check): Promise<void> {
-  const checks = begun.get(gpu.device) ?? new Map<string, Promise<void>>();
-  begun.set(gpu.device, checks);
+  const checks = begun.get(gpu) ?? new Map<string, Promise<void>>();
+  begun.set(gpu, checks);
   const found = checks.get(name);
   if (found !== undefined) return await found;
   const running = run(gpu, check);

@@ -1,7 +1,8 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { resolveSampling } from "../../src/generate/sampling.ts";
 import { Gpu } from "../../src/gpu/device.ts";
 import { CHECKED_LOGITS, checkScores, checkSelection, DRAWN, drawSettings } from "../../src/model/selection_check.ts";
+import { FaultyDevice } from "../faults/faulty_device.ts";
 import { draw, masses } from "../reference/sample.ts";
 
 Deno.test("the draws that a device is checked by are the twin's, and stay so where it rounds otherwise", () => {
@@ -33,4 +34,15 @@ Deno.test("checkSelection() passes on this adapter, once for each kind of genera
   await look();
   await checkSelection(gpu, { sampling: resolveSampling(), isMasked: false });
   assert(before > 5 && gpu.pipelines.size === before);
+});
+
+Deno.test("a check ends with its own model, and with no other of the same device", async () => {
+  using faulty = await FaultyDevice.request();
+  const [leaving, staying] = [await Gpu.from(faulty.device), await Gpu.from(faulty.device)];
+  const selecting = { sampling: resolveSampling({ seed: 1 }), isMasked: false };
+  const checks = [leaving, staying].map((gpu) => checkSelection(gpu, selecting));
+  leaving.dispose();
+  await Promise.all([assertRejects(() => checks[0]!, TypeError, "The GPU was disposed"), checks[1]]);
+  staying.dispose();
+  assertEquals([faulty.live.size, faulty.uncaptured], [0, []]);
 });
