@@ -40,12 +40,7 @@ export async function inspectModelOn(
   try {
     const opened = await openModel(files, options);
     const { checkpoint, config, rope, ropeSource } = opened;
-    let gpu: Gpu | undefined;
-    try {
-      gpu = options.device === undefined ? await Gpu.request() : await Gpu.from(options.device);
-    } catch {
-      // Without an adapter the plan stands all the same; it only cannot say what fits.
-    }
+    using gpu = await openGpu(options.device);
     const weights: readonly WeightChoice[] = options.weights === undefined || options.weights === "auto"
       ? wasConverted(checkpoint) ? ["auto"] : ["auto", "f32", "f16", "q8", "q4"]
       : [options.weights];
@@ -54,10 +49,18 @@ export async function inspectModelOn(
     const plan = weights.flatMap((each) =>
       [kvCache, ...smaller].map((cache) => planFor(opened, { ...options, weights: each, kvCache: cache }, gpu))
     );
-    gpu?.dispose();
     const tensors = [...checkpoint.tensors].map(([name, { dtype, shape }]) => ({ name, dtype, shape }));
     return { config, rope: { ...rope.frequenciesAt(0), source: ropeSource }, tensors, plan };
   } finally {
     if (typeof source === "string") files.close();
+  }
+}
+
+/** A GPU, if there is one: without it the plan stands all the same, and only cannot say what fits. */
+async function openGpu(device: GPUDevice | undefined): Promise<Gpu | undefined> {
+  try {
+    return device === undefined ? await Gpu.request() : await Gpu.from(device);
+  } catch {
+    return undefined;
   }
 }

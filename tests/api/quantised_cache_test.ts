@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { inspectModel, type KvFormat, loadModel, type Model } from "../../mod.ts";
 import { CONFIG, sourceOf } from "../checkpoint/tiny_checkpoint.ts";
+import { FaultyDevice } from "../faults/faulty_device.ts";
 
 const folder = new URL("../testdata/pg-nano-yarn-2k", import.meta.url).pathname;
 const book = await Deno.readTextFile(new URL("../testdata/pg19/keith_of_the_border.txt", import.meta.url));
@@ -48,12 +49,14 @@ for (const format of ["q8", "q4"] as const) {
 
 Deno.test("a head_dim that has no whole groups is refused by name for q8 and q4, and planned without them", async () => {
   const odd = sourceOf(undefined, { ...CONFIG, head_dim: 20 });
+  using faulty = await FaultyDevice.request();
   for (const kvCache of ["q8", "q4"] as const) {
     await assertRejects(
-      () => inspectModel(odd, { kvCache }),
+      () => inspectModel(odd, { kvCache, device: faulty.device }),
       RangeError,
       `Cannot load with kvCache "${kvCache}": the model's head_dim 20 is not a multiple of 16; use f16 or f32`,
     );
+    assertEquals(faulty.live.size, 0);
   }
   const caches = async (config: typeof CONFIG) => {
     const { plan } = await inspectModel(sourceOf(undefined, config), { weights: "f16" });
